@@ -1,0 +1,1 @@
+"""What is true: decisions, events and rules, without a clock, randomness or I/O."""

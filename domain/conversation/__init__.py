@@ -1,0 +1,1 @@
+"""A conversation: its state, its words and who may speak."""

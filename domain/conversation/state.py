@@ -1,0 +1,154 @@
+"""A conversation folded from its events: lifecycle, owner and turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+from domain.conversation.transcript import Transcript
+from domain.events.catalogue import (
+    ConversationEnded,
+    ConversationPayload,
+    ConversationRequested,
+    ConversationSealed,
+    ConversationStarted,
+    DisclosurePresented,
+    EndReason,
+    FloorChanged,
+    GuardrailEvaluated,
+    HandoffRequested,
+    MediaAssigned,
+    MediaConnected,
+    MediaDisconnected,
+    MediaLost,
+    ParticipantJoined,
+    ParticipantLeft,
+    PromptAssembled,
+    RecordingSegmentSealed,
+    ReplyGenerated,
+    RetrievalPerformed,
+    SentenceCommitted,
+    SentenceInterrupted,
+    SentencePlayed,
+    SentenceSynthesised,
+    TextInjected,
+    UtteranceTranscribed,
+)
+from domain.events.envelope import RecordedEvent
+from domain.events.payload import Payload
+from domain.ids import ParticipantId
+
+
+class Status(StrEnum):
+    REQUESTED = "requested"
+    AWAITING_PARTICIPANT = "awaiting_participant"
+    LIVE = "live"
+    REASSIGNING = "reassigning"
+    WRAPPING_UP = "wrapping_up"
+    SEALED = "sealed"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`version` is that of the last event folded, 0 before the first."""
+
+    version: int = 0
+    epoch: int = 0
+    status: Status = Status.REQUESTED
+    requested: ConversationRequested | None = None
+    started_at: datetime | None = None
+    worker: MediaAssigned | None = None
+    participant_id: ParticipantId | None = None
+    connections: int = 0
+    connected: bool = False
+    disclosed: bool = False
+    end_reason: EndReason | None = None
+    sealed: ConversationSealed | None = None
+    # Where the recording's timeline stood at the last event that has a place on it.
+    media_ms: int = 0
+    transcript: Transcript = field(default_factory=Transcript)
+
+
+def fold(events: Iterable[RecordedEvent[Payload]], state: Conversation | None = None) -> Conversation:
+    """Applies events in their order. Raises ValueError on a gap, since a state with a hole is no state."""
+    state = state or Conversation()
+    for event in events:
+        if event.version != state.version + 1:
+            raise ValueError(f"version {event.version} does not follow {state.version}")
+        state = evolve(state, event)
+    return state
+
+
+def evolve(state: Conversation, event: RecordedEvent[Payload]) -> Conversation:
+    payload = event.payload
+    if not isinstance(payload, ConversationPayload):
+        raise TypeError(f"{payload.type} does not belong to a conversation")
+    state = replace(
+        state,
+        version=event.version,
+        epoch=max(state.epoch, event.session_epoch),
+        media_ms=max(state.media_ms, event.media_ms or 0),
+        transcript=state.transcript.evolve(event),
+    )
+    return _lifecycle(state, payload, event.occurred_at)
+
+
+def _lifecycle(state: Conversation, payload: ConversationPayload, at: datetime) -> Conversation:
+    match payload:
+        case ConversationRequested():
+            return replace(state, requested=payload)
+        case ConversationStarted():
+            return replace(state, status=Status.LIVE, started_at=at)
+        case ConversationEnded():
+            return replace(state, status=Status.WRAPPING_UP, end_reason=payload.reason)
+        case ConversationSealed():
+            return replace(state, status=Status.SEALED, sealed=payload)
+        case DisclosurePresented():
+            return replace(state, disclosed=True)
+        case ParticipantJoined():
+            return replace(state, participant_id=payload.participant_id)
+        case ParticipantLeft():
+            return replace(state, connected=False)
+        case MediaAssigned() | MediaConnected() | MediaDisconnected() | MediaLost():
+            return _media(state, payload)
+        case (
+            FloorChanged()
+            | RecordingSegmentSealed()
+            | UtteranceTranscribed()
+            | TextInjected()
+            | RetrievalPerformed()
+            | PromptAssembled()
+            | ReplyGenerated()
+            | GuardrailEvaluated()
+            | SentenceCommitted()
+            | SentenceSynthesised()
+            | SentencePlayed()
+            | SentenceInterrupted()
+            | HandoffRequested()
+        ):
+            return state
+        case _:
+            assert_never(payload)
+
+
+def _media(
+    state: Conversation, payload: MediaAssigned | MediaConnected | MediaDisconnected | MediaLost
+) -> Conversation:
+    over = state.status in (Status.WRAPPING_UP, Status.SEALED)
+    match payload:
+        case MediaAssigned():
+            back = Status.LIVE if state.started_at else Status.AWAITING_PARTICIPANT
+            return replace(state, worker=payload, connected=False, status=state.status if over else back)
+        case MediaConnected():
+            return replace(state, connected=True, connections=payload.connection)
+        case MediaDisconnected():
+            return replace(state, connected=False)
+        case MediaLost():
+            return replace(
+                state, worker=None, connected=False, status=state.status if over else Status.REASSIGNING
+            )
+        case _:
+            assert_never(payload)

@@ -1,0 +1,1 @@
+"""The record's own language: envelope, catalogue, schema versions and canonical bytes."""

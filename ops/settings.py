@@ -1,0 +1,41 @@
+"""Every setting of every process, read once from the environment (VIVAVOCE_…)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """`vivavoce up` writes these for the processes that it starts; an installation of several machines sets
+    them itself. A secret has no default."""
+
+    model_config = SettingsConfigDict(env_prefix="VIVAVOCE_", frozen=True, extra="ignore")
+
+    # The application role's own address: no superuser, no BYPASSRLS, owner of nothing.
+    database_url: SecretStr
+    temporal_address: str
+    temporal_namespace: str = "default"
+    # 32 bytes, base64: what workflow payloads are encrypted with.
+    payload_key: SecretStr
+    # What the API proves itself with to media workers.
+    control_secret: SecretStr
+    models_dir: Path
+    recordings_dir: Path
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8460, ge=0, le=65535)
+    # Where browsers reach the API; links are made of it.
+    public_url: str = "http://127.0.0.1:8460"
+    media_host: str = "127.0.0.1"
+    media_port: int = Field(default=0, ge=0, le=65535)
+    sessions_max: int = Field(default=2, ge=1, le=64)
+    device: str = "auto"
+    log_level: str = "info"
+    log_json: bool = True
+    # Tests make these smaller to see the workflow continue as new and the sweep mend.
+    continue_as_new_messages: int = Field(default=1000, ge=5)
+    sweep_interval_s: float = Field(default=60.0, ge=0.5)
+    tenant_id: UUID | None = None
