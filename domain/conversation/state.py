@@ -91,7 +91,7 @@ def evolve(state: Conversation, event: RecordedEvent[Payload]) -> Conversation:
         version=event.version,
         epoch=max(state.epoch, event.session_epoch),
         media_ms=max(state.media_ms, event.media_ms or 0),
-        transcript=state.transcript.evolve(event),
+        transcript=state.transcript.evolve(payload, at=event.occurred_at, turn_id=event.correlation_id),
     )
     return _lifecycle(state, payload, event.occurred_at)
 

@@ -20,7 +20,6 @@ from domain.events.catalogue import (
     TextInjected,
     UtteranceTranscribed,
 )
-from domain.events.envelope import RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import SentenceId, TurnId
 
@@ -73,15 +72,15 @@ class Turn:
 class Transcript:
     lines: tuple[Line, ...] = ()
 
-    def evolve(self, event: RecordedEvent[Payload]) -> Transcript:
-        payload, at = event.payload, event.occurred_at
+    def evolve(self, payload: Payload, *, at: datetime, turn_id: TurnId | None) -> Transcript:
+        """`at` is when it happened; the turn is that of the event's envelope."""
         match payload:
             case UtteranceTranscribed():
                 words = tuple(Word(w.w, w.start_ms, w.end_ms, w.confidence) for w in payload.words)
                 line = Line(Role.USER, payload.text, payload.turn_id, at, at, words=words)
                 return self._with(line)
             case TextInjected():
-                return self._with(Line(Role.INJECTED, payload.text, event.correlation_id, at, at))
+                return self._with(Line(Role.INJECTED, payload.text, turn_id, at, at))
             case SentenceCommitted():
                 line = Line(
                     Role.PERSONA, payload.text, payload.turn_id, at, at, payload.sentence_id, fate="pending"
