@@ -1,4 +1,4 @@
-"""What can go wrong, named for the rule that was broken. The edges turn these into HTTP or Temporal errors."""
+"""What can go wrong, named for the rule that was broken. The edges make HTTP or Temporal errors of these."""
 
 from __future__ import annotations
 

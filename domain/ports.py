@@ -148,7 +148,9 @@ class MediaHost(Protocol):
         """Keeps a place for a session for a few seconds; False when all places are taken."""
         ...
 
-    async def run(self, spec: SessionSpec, *, drain: asyncio.Event, report: Callable[[Fact], None]) -> Drained:
+    async def run(
+        self, spec: SessionSpec, *, drain: asyncio.Event, report: Callable[[Fact], None]
+    ) -> Drained:
         """Carries the session until `drain` is set or the participant hung up; raises StaleEpoch when
         another worker has taken it over. Cancelling it silences the session at once."""
         ...

@@ -119,7 +119,7 @@ class Peer:
             self._closed.set()
 
     def tell(self, message: dict[str, Json]) -> None:
-        """Sends a message to the page, if it still reads. It is a courtesy: the record does not depend on it."""
+        """Sends a message to the page, if it still reads. The record does not depend on it."""
         channel = self._channel
         if channel is None or channel.readyState != "open":
             return

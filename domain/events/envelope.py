@@ -71,7 +71,7 @@ class RecordedEvent(NewEvent[PayloadT_co], Generic[PayloadT_co]):
     payload_sha256: str
 
     def header(self) -> dict[str, Json]:
-        """What the transparency log will commit to: everything but the payload, which its digest stands for."""
+        """What the log commits to: everything but the payload, which its digest stands for."""
         return {
             "actor": {"id": self.actor.id, "kind": self.actor.kind.value},
             "causation_id": None if self.causation_id is None else str(self.causation_id),
