@@ -132,7 +132,7 @@ def sentence_for(step: str, log_text: str, log: Path) -> str:
     if any(mark in log_text for mark in NETWORK_MARKS):
         return (
             "The package registry cannot be reached, and the first installation needs it: connect "
-            f"this machine to the network or set pip's registry and proxy, then run make again; details are in {log}."
+            f"this machine to the network or set pip's registry and proxy, then run make again; see {log}."
         )
     return f"{step} failed: read {log}, mend what it names and run make again."
 
