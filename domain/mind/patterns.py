@@ -1,4 +1,4 @@
-"""Patterns that a policy brings along, matched by RE2: the time is linear in the text, whatever the pattern."""
+"""Patterns that a policy brings along, matched by RE2 in time linear in the text, whatever they are."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _compile(pattern: str) -> _Compiled:
 
 
 def check(pattern: str) -> str:
-    """Returns the pattern. Raises PatternInvalid for one that cannot be used or that matches nothing at all."""
+    """Returns the pattern. Raises PatternInvalid for one that cannot be used or matches an empty text."""
     for span in _compile(pattern).finditer(""):
         raise PatternInvalid(
             f"the pattern matches an empty text at {span.span()[0]}, so it would stop everything"

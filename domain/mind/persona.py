@@ -344,13 +344,24 @@ def problems_of(error: ValidationError) -> tuple[str, ...]:
     and it may be a secret."""
     problems = []
     for problem in error.errors(include_url=False, include_input=False)[:PROBLEMS_SHOWN_MAX]:
-        place = ".".join(str(part) for part in problem["loc"] if part not in _UNION_TAGS) or "persona"
+        place = ".".join(_fields(problem["loc"])) or "persona"
         message = problem["msg"].removeprefix("Value error, ").rstrip(".")
         problems.append(f"{place}: {message}.")
     return tuple(dict.fromkeys(problems))
 
 
-_UNION_TAGS = frozenset({"Document", "DocumentFile"})
+def _fields(place: tuple[int | str, ...]) -> list[str]:
+    """The path of a field as it is written in the file: without the names that unions are told apart by."""
+    fields: list[str] = []
+    for part in place:
+        is_tag = part in _DOCUMENT_TAGS or (fields[-1:] == ["test"] and part in _TEST_TAGS)
+        if not is_tag:
+            fields.append(str(part))
+    return fields
+
+
+_DOCUMENT_TAGS = frozenset({"Document", "DocumentFile"})
+_TEST_TAGS = frozenset({"pattern", "personal_data", "secret"})
 
 
 def _refuse_repeats(field: str, values: list[str]) -> None:

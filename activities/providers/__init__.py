@@ -1,0 +1,1 @@
+"""Answerers and other providers behind the ports."""
