@@ -14,7 +14,7 @@ from domain.conversation.state import Conversation
 from domain.events.catalogue import EndReason
 from domain.events.envelope import NewEvent, RecordedEvent
 from domain.events.payload import Payload
-from domain.ids import ConversationId, ParticipantId, PersonaId, StreamId, TenantId, WorkerId
+from domain.ids import ConversationId, EventId, ParticipantId, PersonaId, StreamId, TenantId, WorkerId
 from domain.mind.persona import PublishedPersona
 from domain.mind.prompt import Passage, Prompt
 
@@ -113,6 +113,8 @@ class FactKind(StrEnum):
 class Fact:
     kind: FactKind
     reason: EndReason | None = None
+    # The event that shows it, where one was appended: what follows names it as its cause.
+    cause: EventId | None = None
 
 
 @dataclass(frozen=True, slots=True)

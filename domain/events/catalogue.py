@@ -129,7 +129,9 @@ class MediaConnected(Payload):
 class MediaLost(Payload):
     type: ClassVar[str] = "media.lost"
     worker_id: WorkerId
-    reason: Literal["heartbeat_timeout", "worker_failed", "no_worker", "refused"]
+    reason: Literal[
+        "heartbeat_timeout", "worker_failed", "no_worker", "refused", "worker_stopped", "workflow_restarted"
+    ]
 
 
 class MediaDisconnected(Payload):
