@@ -1,0 +1,1 @@
+"""The record in Postgres: appending, reading, tenants and who may enter."""
