@@ -97,7 +97,7 @@ class Peer:
         except BadOffer:
             await self._shut()
             raise
-        return cast(str, connection.localDescription.sdp)
+        return connection.localDescription.sdp
 
     async def run(self) -> None:
         """Lives until the connection ends, is closed, or falls silent; then tells the listener, once."""

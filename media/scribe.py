@@ -34,8 +34,9 @@ class _Entry:
 class Scribe:
     """Appends under one epoch. `run` is its only writer and must be running for anything to become durable.
 
-    `now` gives wall-clock time with a zone. When EVENTS_WAITING_MAX events wait, `note` raises
-    RecordBacklogFull and takes nothing more, so that what was taken keeps its order without a hole.
+    `now` gives wall-clock time with a zone; `noted` sees every event in its order. When EVENTS_WAITING_MAX
+    events wait, `full` is called and nothing more is taken, so that what was taken has no hole: the session
+    must end. From then on a commit raises RecordBacklogFull, since no sentence may be spoken.
     """
 
     def __init__(
@@ -48,7 +49,11 @@ class Scribe:
         version: int,
         actor: Actor,
         now: Callable[[], datetime],
+        noted: Callable[[NewEvent[Payload]], None],
+        full: Callable[[], None],
     ) -> None:
+        self._noted, self._full = noted, full
+        self.refused = 0
         self._store, self._tenant_id, self._stream_id = store, tenant_id, stream_id
         self._epoch, self._version = epoch, version
         self._actor, self._now = actor, now
@@ -74,7 +79,8 @@ class Scribe:
     ) -> EventId:
         """Takes a fact down without waiting. Facts become durable in the order in which they were noted."""
         event = self._event(payload, turn_id, cause, media_ms, actor)
-        self._take([_Entry(event)])
+        if self._has_room(1):
+            self._take([_Entry(event)])
         return event.event_id
 
     async def commit(
@@ -90,6 +96,8 @@ class Scribe:
 
         Cancelling the wait takes nothing back: what was noted will be stored.
         """
+        if not self._has_room(len(payloads)):
+            raise RecordBacklogFull(len(self._waiting))
         entries = [_Entry(self._event(payload, turn_id, cause, media_ms, actor)) for payload in payloads]
         entries[-1].durable = durable = asyncio.get_running_loop().create_future()
         self._take(entries)
@@ -133,12 +141,20 @@ class Scribe:
                 self.store_away = False
                 return appended.last_version
 
+    def _has_room(self, count: int) -> bool:
+        if not self.refused and len(self._waiting) + count <= EVENTS_WAITING_MAX:
+            return True
+        if not self.refused:
+            self._full()
+        self.refused += count
+        return False
+
     def _take(self, entries: list[_Entry]) -> None:
-        if len(self._waiting) + len(entries) > EVENTS_WAITING_MAX:
-            raise RecordBacklogFull(len(self._waiting))
         self._waiting.extend(entries)
         self._idle.clear()
         self._wake.set()
+        for entry in entries:
+            self._noted(entry.event)
 
     def _event(
         self,

@@ -1,0 +1,272 @@
+"""From what was heard to what is said: retrieve, assemble, answer, sentence by sentence.
+
+A reply is one cancellable task. Whatever it noted before it was cancelled stays noted; what it had
+committed and not played is recorded as withdrawn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import structlog
+
+from domain.conversation.transcript import Line, Role
+from domain.errors import Unavailable
+from domain.events.catalogue import (
+    EndReason,
+    PromptAssembled,
+    ReplyGenerated,
+    RetrievalPerformed,
+    RetrievedPassage,
+    SentenceKind,
+    Verdict,
+)
+from domain.ids import EventId, ReplyId, TenantId, TurnId
+from domain.mind.emotion import Emotion
+from domain.mind.gate import GateState, Judgement
+from domain.mind.persona import PublishedPersona
+from domain.mind.prompt import Passage, Prompt, assemble
+from domain.mind.sentences import SentenceBuffer, split_sentences
+from domain.ports import Answerer, Retriever
+from media.scribe import Scribe
+from media.speaking.speaker import Draft, Said, Speaker
+
+log = structlog.get_logger()
+
+SENTENCES_REPLY_MAX = 12
+PASSAGES_MAX = 6
+RETRIEVAL_S_MAX = 1.0
+ANSWER_S_MAX = 30.0
+# A question shorter than this leans on the one before it.
+SHORT_QUESTION_WORDS = 5
+
+Finish = Literal["complete", "cancelled", "stopped_by_policy", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a reply is for. `said` is everything before it, as a prompt may hold it."""
+
+    turn_id: TurnId
+    question: str
+    said: tuple[Line, ...]
+    cause: EventId | None
+
+
+@dataclass(slots=True)
+class Stages:
+    """Where the time to the first sentence went, in milliseconds."""
+
+    answer: float = 0.0
+    gate_and_commit: float = 0.0
+    synthesis: float = 0.0
+
+
+@dataclass(slots=True)
+class _Reply:
+    reply_id: ReplyId
+    turn_id: TurnId
+    cause: EventId | None
+    sentences: int = 0
+    gate: GateState = field(default_factory=GateState)
+    finish: Finish = "complete"
+    stages: Stages = field(default_factory=Stages)
+
+
+class Brain:
+    """Answers one turn at a time. `wants_end` is called when the policy ends the conversation; `first` with
+    the stages of a reply as soon as its first sentence waits to be played."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: TenantId,
+        published: PublishedPersona,
+        context: str,
+        greeting: str | None,
+        answerer: Answerer,
+        retriever: Retriever,
+        speaker: Speaker,
+        scribe: Scribe,
+        mint: Callable[[], EventId],
+        wants_end: Callable[[EndReason], None],
+        first: Callable[[TurnId, Stages], None],
+    ) -> None:
+        self._tenant_id, self._published, self._context = tenant_id, published, context
+        self._greeting = greeting
+        self._answerer, self._retriever = answerer, retriever
+        self._speaker, self._scribe, self._mint = speaker, scribe, mint
+        self._wants_end, self._first = wants_end, first
+
+    async def open(self, *, greet: bool) -> None:
+        """The disclosure, and the greeting behind it where nobody has been greeted yet."""
+        persona = self._published.persona
+        lines = [(persona.disclosure, SentenceKind.DISCLOSURE, Emotion.NEUTRAL)]
+        if greet:
+            lines.append((self._greeting or persona.greeting, SentenceKind.GREETING, Emotion.CONTENT))
+        reply = _Reply(ReplyId(self._mint()), TurnId(self._mint()), None)
+        for text, kind, emotion in lines:
+            await self._say_all(reply, text, kind, emotion)
+
+    async def answer(self, asked: Asked) -> None:
+        """Speaks the answer. Returns when its last sentence waits to be played; cancel it to stop."""
+        reply = _Reply(ReplyId(self._mint()), asked.turn_id, asked.cause)
+        began_s = asyncio.get_running_loop().time()
+        try:
+            if not self._speaker.disclosed:
+                persona = self._published.persona
+                await self._say_all(reply, persona.disclosure, SentenceKind.DISCLOSURE, Emotion.NEUTRAL)
+            judgement = self._speaker.judge_input(asked.question, turn_id=asked.turn_id, cause=asked.cause)
+            if judgement.verdict is Verdict.ALLOW:
+                await self._answer(reply, asked, began_s)
+            else:
+                await self._respond(reply, judgement)
+        except asyncio.CancelledError:
+            reply.finish = "cancelled"
+            raise
+        except Exception:
+            reply.finish = "failed"
+            raise
+        finally:
+            self._scribe.note(
+                ReplyGenerated(
+                    reply_id=reply.reply_id,
+                    turn_id=reply.turn_id,
+                    answerer=self._answerer.name,
+                    sentences=reply.sentences,
+                    finish=reply.finish,
+                ),
+                turn_id=reply.turn_id,
+                cause=reply.cause,
+            )
+
+    async def _answer(self, reply: _Reply, asked: Asked, began_s: float) -> None:
+        passages = await self._retrieve(asked)
+        prompt = self._prompt(asked, passages)
+        reply.cause = self._scribe.note(
+            PromptAssembled(turn_id=asked.turn_id, digest=prompt.digest(), content=prompt.content()),
+            turn_id=asked.turn_id,
+            cause=asked.cause,
+        )
+        buffer = SentenceBuffer()
+        pieces = self._answerer.answer(prompt)
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                async for piece in pieces:
+                    sentences, buffer = buffer.feed(piece)
+                    if not await self._speak(reply, sentences, began_s):
+                        return
+                await self._speak(reply, buffer.finish(), began_s)
+        except (TimeoutError, Unavailable):
+            reply.finish = "failed"
+            log.warning("brain.answer_failed", turn_id=str(asked.turn_id), answerer=self._answerer.name)
+            persona = self._published.persona
+            await self._say_all(reply, persona.not_found, SentenceKind.ANSWER, Emotion.NEUTRAL)
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _speak(self, reply: _Reply, sentences: tuple[str, ...], began_s: float) -> bool:
+        """Whether the reply may go on."""
+        loop = asyncio.get_running_loop()
+        for sentence in sentences:
+            if reply.sentences >= SENTENCES_REPLY_MAX:
+                return False
+            is_first, ready_s = reply.sentences == 0, loop.time()
+            said = await self._say(reply, sentence, SentenceKind.ANSWER, Emotion.NEUTRAL)
+            if is_first:
+                stages = reply.stages
+                stages.answer = round((ready_s - began_s) * 1000, 1)
+                stages.gate_and_commit, stages.synthesis = said.gate_and_commit_ms, said.synthesis_ms
+                self._first(reply.turn_id, stages)
+            if not self._may_go_on(reply, said.judgement):
+                return False
+        return True
+
+    async def _respond(self, reply: _Reply, judgement: Judgement) -> None:
+        """Says what the policy says to the person's words."""
+        reply.finish = "stopped_by_policy"
+        if judgement.text_to_say is not None:
+            kind = SentenceKind.HANDOVER if judgement.verdict is Verdict.ESCALATE else SentenceKind.REFUSAL
+            await self._say_all(reply, judgement.text_to_say, kind, Emotion.NEUTRAL)
+        if judgement.verdict is Verdict.ESCALATE:
+            self._speaker.hand_over(judgement.rule or "", reply.turn_id)
+        self._may_go_on(reply, judgement)
+
+    async def _say_all(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> None:
+        """A text that the persona's owner wrote; it passes the gate sentence by sentence like any other."""
+        for sentence in split_sentences(text):
+            said = await self._say(reply, sentence, kind, emotion)
+            if not self._may_go_on(reply, said.judgement):
+                return
+
+    async def _say(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> Said:
+        draft = Draft(text, kind, emotion, reply.reply_id, reply.turn_id, reply.sentences)
+        reply.sentences += 1
+        said = await self._speaker.say(draft, before=reply.gate, cause=reply.cause)
+        reply.gate = said.judgement.state
+        return said
+
+    def _may_go_on(self, reply: _Reply, judgement: Judgement) -> bool:
+        match judgement.verdict:
+            case Verdict.ALLOW | Verdict.REDACT | Verdict.REPLACE:
+                return True
+            case Verdict.END:
+                self._wants_end(EndReason.GUARDRAIL)
+            case Verdict.REFUSE | Verdict.ESCALATE:
+                pass
+        reply.finish = "stopped_by_policy"
+        return False
+
+    async def _retrieve(self, asked: Asked) -> tuple[Passage, ...]:
+        """Nothing found in time is answered as nothing found, and the log says that it was so."""
+        revision = self._published.knowledge_revision
+        question = _with_context(asked)
+        try:
+            async with asyncio.timeout(RETRIEVAL_S_MAX):
+                found = await self._retriever.retrieve(
+                    self._tenant_id, revision, question, limit=PASSAGES_MAX
+                )
+        except (TimeoutError, Unavailable):
+            log.warning("brain.retrieval_failed", turn_id=str(asked.turn_id))
+            passages: tuple[Passage, ...] = ()
+            took_ms = RETRIEVAL_S_MAX * 1000
+        else:
+            passages, took_ms = found.passages, found.took_ms
+        self._scribe.note(
+            RetrievalPerformed(
+                turn_id=asked.turn_id,
+                knowledge_revision=revision,
+                strategy="balanced",
+                passages=tuple(
+                    RetrievedPassage(document_id=p.document_id, chunk_id=p.chunk_id, score=p.score, rank=k)
+                    for k, p in enumerate(passages, 1)
+                ),
+                took_ms=took_ms,
+            ),
+            turn_id=asked.turn_id,
+            cause=asked.cause,
+        )
+        return passages
+
+    def _prompt(self, asked: Asked, passages: tuple[Passage, ...]) -> Prompt:
+        return assemble(
+            turn_id=asked.turn_id,
+            system=self._published.persona.system_prompt,
+            context=self._context,
+            said=asked.said,
+            question=asked.question,
+            passages=passages,
+        )
+
+
+def _with_context(asked: Asked) -> str:
+    """The question, with the one before it when it is too short to stand alone ("And by when?")."""
+    before = [line.text for line in asked.said if line.role is Role.USER]
+    if before and len(asked.question.split()) < SHORT_QUESTION_WORDS:
+        return f"{before[-1]} {asked.question}"
+    return asked.question

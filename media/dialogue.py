@@ -1,0 +1,236 @@
+"""Who speaks when: what the ear hears becomes turns, and turns become replies that can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Literal
+
+from domain.conversation.transcript import Role, Transcript
+from domain.events.catalogue import (
+    EndReason,
+    FloorChanged,
+    FloorState,
+    HeardWord,
+    SentenceCommitted,
+    SentenceInterrupted,
+    SentencePlayed,
+    UtteranceTranscribed,
+)
+from domain.events.envelope import Actor, NewEvent
+from domain.events.payload import Payload
+from domain.ids import EventId, TurnId, UtteranceId
+from domain.ports import Fact, FactKind
+from media.brain import Asked, Brain, Stages
+from media.clock import MediaClock
+from media.hearing.ear import Heard
+from media.page import Page
+from media.scribe import Scribe
+from media.speaking.speaker import InterruptionCause, Speaker
+
+# How often the workflow is told that the conversation is alive, at most.
+ACTIVITY_EVERY_S = 5.0
+
+
+class Dialogue:
+    """One conversation's turns. At most one reply is made at a time; a newer turn stops the older one.
+
+    `start` runs a coroutine in the session's task group; `participant` is who speaks to the persona.
+    """
+
+    def __init__(
+        self,
+        *,
+        transcript: Transcript,
+        scribe: Scribe,
+        speaker: Speaker,
+        page: Page,
+        clock: MediaClock,
+        mint: Callable[[], EventId],
+        start: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
+        report: Callable[[Fact], None],
+        participant: Callable[[], Actor],
+        nod: Callable[[], None],
+    ) -> None:
+        self._transcript, self._scribe, self._speaker = transcript, scribe, speaker
+        self._page, self._clock, self._mint = page, clock, mint
+        self._start, self._report, self._participant, self._nod = start, report, participant, nod
+        self._reply: asyncio.Task[None] | None = None
+        self._turn_id: TurnId | None = None
+        self._heard: Heard | None = None
+        self._floor = FloorState.LISTENING
+        self._active_s: float | None = None
+        self._over = False
+        self.brain: Brain | None = None
+
+    @property
+    def floor(self) -> FloorState:
+        return self._floor
+
+    # --- what happens ----------------------------------------------------------------------------------
+    def open(self) -> None:
+        """The participant is here: disclosure and greeting, unless they were played before."""
+        greeted = any(line.role is Role.PERSONA and line.played for line in self._transcript.lines)
+        if self.brain is not None and not (greeted and self._speaker.disclosed):
+            self._begin(self.brain.open(greet=not greeted))
+
+    def close(self) -> None:
+        """Nothing is said any more."""
+        self._over = True
+        self.silence("ended")
+
+    def silence(self, cause: InterruptionCause) -> None:
+        """Stops the reply that is being made and whatever of it is played or waits to be."""
+        if self._reply is not None:
+            self._reply.cancel()
+            self._reply = None
+        self._speaker.interrupt(cause)
+
+    def typed(self, text: str) -> None:
+        """The participant wrote instead of speaking."""
+        now_ms = self._clock.now_ms()
+        self._take_turn(Heard(text, (), "none", "none", now_ms, now_ms, 0.0, 0.0), "text")
+
+    def noted(self, event: NewEvent[Payload]) -> None:
+        """Every event of the session, in its order."""
+        payload = event.payload
+        self._transcript = self._transcript.evolve(
+            payload, at=event.occurred_at, turn_id=event.correlation_id
+        )
+        match payload:
+            case SentenceInterrupted():
+                self._page.interrupted(str(payload.sentence_id), payload.played_text)
+                self._fell_silent()
+            case SentencePlayed():
+                self.active()
+                self._turn_id = None
+                self._fell_silent()
+
+    def active(self) -> None:
+        """Someone spoke: the conversation is not idle."""
+        now_s = asyncio.get_running_loop().time()
+        if self._active_s is None or now_s - self._active_s >= ACTIVITY_EVERY_S:
+            self._active_s = now_s
+            self._report(Fact(FactKind.ACTIVITY))
+
+    def audible(self, sentence: SentenceCommitted) -> None:
+        """The first packet of a sentence goes out."""
+        self._change_floor(FloorState.PERSONA, "sentence_began")
+        self._page.state("speaking")
+        self._page.caption("persona", str(sentence.sentence_id), sentence.text, final=True)
+
+    def first_sentence(self, turn_id: TurnId, stages: Stages) -> None:
+        heard = self._heard
+        self._page.stages(
+            str(turn_id),
+            {
+                "end_of_turn": heard.end_of_turn_ms if heard else 0.0,
+                "recognition": heard.recognition_ms if heard else 0.0,
+                "answer": stages.answer,
+                "gate_and_commit": stages.gate_and_commit,
+                "synthesis": stages.synthesis,
+            },
+        )
+
+    def end_after_speaking(self, reason: EndReason) -> None:
+        """The policy ends the conversation, once what it says has been played."""
+        self._start(self._end(reason))
+
+    # --- the ear (EarListener) -------------------------------------------------------------------------
+    def voice_began(self, at_ms: int) -> None:
+        if self._over:
+            return
+        self.active()
+        if self._speaker.audible_now:
+            self._change_floor(FloorState.OVERLAP, "voice_began")
+            return
+        # Nothing of an answer that is being made was heard: the person goes on, and it will be made anew.
+        self.silence("withdrawn")
+        self._change_floor(FloorState.PARTICIPANT, "voice_began")
+        self._page.state("listening")
+
+    def interrupted(self, at_ms: int) -> None:
+        self.silence("barge_in")
+        self._change_floor(FloorState.PARTICIPANT, "barge_in")
+        self._page.state("listening")
+
+    def paused(self, at_ms: int) -> None:
+        if self._floor is FloorState.PARTICIPANT:
+            self._change_floor(FloorState.PAUSE, "voice_paused")
+            self._nod()
+
+    def resumed(self, at_ms: int) -> None:
+        if self._floor is FloorState.PAUSE:
+            self._change_floor(FloorState.PARTICIPANT, "voice_resumed")
+
+    def turn_ended(self, heard: Heard) -> None:
+        if self._over:
+            return
+        if not heard.text:
+            self._change_floor(FloorState.LISTENING, "no_words")
+            return
+        self._take_turn(heard, "speech")
+
+    # --- turns -----------------------------------------------------------------------------------------
+    def _take_turn(self, heard: Heard, source: Literal["speech", "text"]) -> None:
+        self.silence("barge_in")
+        self._heard = heard
+        self._turn_id = turn_id = self._turn_id or TurnId(self._mint())
+        utterance_id = UtteranceId(self._mint())
+        cause = self._scribe.note(
+            UtteranceTranscribed(
+                utterance_id=utterance_id,
+                turn_id=turn_id,
+                text=heard.text,
+                words=tuple(
+                    HeardWord(
+                        w=word.w, start_ms=word.start_ms, end_ms=word.end_ms, confidence=word.confidence
+                    )
+                    for word in heard.words
+                ),
+                times=heard.times,
+                recogniser=heard.recogniser,
+                source=source,
+                started_media_ms=heard.started_ms,
+                ended_media_ms=heard.ended_ms,
+            ),
+            turn_id=turn_id,
+            media_ms=heard.ended_ms,
+            actor=self._participant(),
+        )
+        self._page.caption("user", str(utterance_id), heard.text, final=True)
+        self._page.state("thinking")
+        self._change_floor(FloorState.LISTENING, "end_of_turn")
+        if self.brain is not None:
+            self._begin(self.brain.answer(self._asked(turn_id, cause)))
+
+    def _asked(self, turn_id: TurnId, cause: EventId) -> Asked:
+        """What the person said since the persona was last heard is one question, however it was cut up."""
+        said = list(self._transcript.said())
+        question: list[str] = []
+        while said and said[-1].role is Role.USER:
+            question.insert(0, said.pop().text)
+        return Asked(turn_id, " ".join(question), tuple(said), cause)
+
+    def _begin(self, reply: Coroutine[None, None, None]) -> None:
+        self._reply = self._start(reply)
+
+    async def _end(self, reason: EndReason) -> None:
+        await self._speaker.finished()
+        self._report(Fact(FactKind.END_WANTED, reason))
+
+    def _fell_silent(self) -> None:
+        if not self._speaker.speaking and self._floor in (FloorState.PERSONA, FloorState.OVERLAP):
+            overlap = self._floor is FloorState.OVERLAP
+            self._change_floor(FloorState.PARTICIPANT if overlap else FloorState.LISTENING, "sentence_ended")
+            if self._reply is None or self._reply.done():
+                self._page.state("listening")
+
+    def _change_floor(self, state: FloorState, reason: str) -> None:
+        if state is not self._floor:
+            self._floor = state
+            self._scribe.note(
+                FloorChanged(state=state, reason=reason),
+                turn_id=self._turn_id,
+                media_ms=self._clock.now_ms(),
+            )

@@ -1,0 +1,389 @@
+"""One live session: the connection, the ear, the brain and the voice, held together by one task group."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from random import Random
+
+import av
+import structlog
+
+from domain.errors import StoreError
+from domain.events.canonical import Json
+from domain.events.catalogue import (
+    EndReason,
+    MediaConnected,
+    MediaDisconnected,
+    ParticipantJoined,
+    ParticipantLeft,
+    RecordingSegmentSealed,
+    SentenceCommitted,
+    TrackKind,
+)
+from domain.events.envelope import Actor, ActorKind, NewEvent
+from domain.events.payload import Payload
+from domain.ids import EventId, ParticipantId, WorkerId, conversation_stream, uuid7
+from domain.mind.emotion import Emotion
+from domain.mind.gate import Gate
+from domain.mind.persona import PublishedPersona
+from domain.ports import Drained, Fact, FactKind, Offer, SessionSpec
+from domain.speech import VOICES, Voice, VoiceName
+from media.brain import Brain
+from media.clock import MediaClock
+from media.dialogue import Dialogue
+from media.errors import AnotherParticipant
+from media.hearing.ear import Ear
+from media.page import Page
+from media.parts import Parts
+from media.peer import CloseReason, Peer, Sending
+from media.recorder import Recorder
+from media.scribe import Scribe
+from media.sound import Downsampler, mono_48k
+from media.speaking.face import FaceMotion, YuvFrame
+from media.speaking.speaker import Speaker
+from media.studio import Expression, Seat
+from media.tracks import PersonaAudio, PersonaVideo
+
+log = structlog.get_logger()
+
+HEARTBEAT_S = 1.0
+TEXT_CHARS_MAX = 2_000
+# Five seconds of sound may wait for the ear.
+FRAMES_HEARD_MAX = 250
+DRAIN_S_MAX = 4.0
+RECORDING_STOP_S_MAX = 3.0
+EXPRESSION_STRENGTH = 0.5
+
+
+class Session:
+    """Carries one conversation under one epoch. `run` owns every task of it."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        spec: SessionSpec,
+        published: PublishedPersona,
+        worker_id: WorkerId,
+        report: Callable[[Fact], None],
+    ) -> None:
+        if spec.state.requested is None:
+            raise ValueError("a session needs a conversation that was requested")
+        self._parts, self._spec, self._published, self._report = parts, spec, published, report
+        self._requested = spec.state.requested
+        self._properties = spec.state.requested.properties
+        self._conversation_id = str(spec.conversation_id)
+        self._clock = MediaClock(spec.state.media_ms)
+        self._participant_id = spec.state.participant_id
+        self._joined = spec.state.participant_id is not None
+        self._peers: list[Peer] = []
+        self._live: Peer | None = None
+        self._connections = spec.state.connections
+        self._tasks: asyncio.TaskGroup | None = None
+        self._full = asyncio.Event()
+        self._left = False
+        self._frames: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(FRAMES_HEARD_MAX)
+        self._frames_lost = 0
+        self._downsampler = Downsampler()
+        self._page = Page(self._send)
+        self._scribe = self._make_scribe(worker_id)
+        self._speaker = self._make_speaker()
+        self._seat = Seat(FaceMotion(Random()), self._expression, self._filmed)
+        self._dialogue = self._make_dialogue()
+        self._ear = Ear(
+            parts.hearing, parts.threads, self._dialogue, persona_speaks=lambda: self._speaker.audible_now
+        )
+        self._recorder = self._make_recorder()
+
+    # --- life ----------------------------------------------------------------------------------------
+    async def run(self, drain: asyncio.Event) -> Drained:
+        """Until `drain` is set. Raises what the store refuses: a session that lost its ownership is silent
+        at once and writes nothing more."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                background = [
+                    tasks.create_task(self._scribe.run()),
+                    tasks.create_task(self._listen()),
+                    tasks.create_task(self._beat()),
+                    tasks.create_task(self._guard_backlog()),
+                ]
+                await drain.wait()
+                drained = await self._drain()
+                for task in background:
+                    task.cancel()
+        except* StoreError as refused:
+            raise _first(refused) from refused
+        finally:
+            self._tasks = None
+            self._parts.studio.leave(self._seat)
+            await asyncio.shield(self._stop_recording())
+        return drained
+
+    async def offer(self, offer: Offer) -> str:
+        """Answers an offer of the participant; an older connection gives way when this one stands."""
+        if self._tasks is None or self._left:
+            raise AnotherParticipant("the conversation is over")
+        if self._participant_id not in (None, offer.participant_id):
+            raise AnotherParticipant("another participant holds this conversation; only one can")
+        self._participant_id = offer.participant_id
+        self._connections += 1
+        video = None if self._properties.audio_only else PersonaVideo(self._seat.pictures)
+        peer = Peer(self, Sending(PersonaAudio(self._next_frame), video), self._connections)
+        answer = await peer.answer(offer.sdp)
+        self._peers.append(peer)
+        self._start(peer.run())
+        return answer
+
+    def leave(self, participant_id: ParticipantId) -> None:
+        """The participant hung up."""
+        if participant_id != self._participant_id:
+            raise AnotherParticipant("only the participant of this conversation can hang up")
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if not self._left:
+            self._part("hung_up", EndReason.PARTICIPANT_HUNG_UP.value)
+            self._report(Fact(FactKind.END_WANTED, EndReason.PARTICIPANT_HUNG_UP))
+
+    def _part(self, reason: str, shown: str | None) -> None:
+        """Nobody is in the call any more."""
+        self._left = True
+        self._dialogue.close()
+        self._page.state("ended", shown)
+        if self._participant_id is not None and self._joined:
+            left = ParticipantLeft.model_validate({"participant_id": self._participant_id, "reason": reason})
+            self._scribe.note(left, media_ms=self._clock.now_ms(), actor=self._participant())
+        for peer in self._peers:
+            peer.close("closed")
+
+    async def _drain(self) -> Drained:
+        if not self._left:
+            self._part("ended", None)
+        gaps = await self._stop_recording()
+        try:
+            version = await asyncio.wait_for(self._scribe.flush(), DRAIN_S_MAX)
+        except TimeoutError:
+            version, gaps = self._scribe.last_version, (*gaps, "record_backlog")
+        if self._scribe.refused:
+            gaps = (*gaps, "record_backlog_full")
+        if self._frames_lost:
+            gaps = (*gaps, "sound_not_heard")
+        return Drained(version, gaps)
+
+    async def _guard_backlog(self) -> None:
+        """When no more facts can be kept, nothing more may happen."""
+        await self._full.wait()
+        log.error("session.record_backlog_full", conversation_id=self._conversation_id)
+        self._part("ended", "record_backlog_full")
+        self._report(Fact(FactKind.END_WANTED, EndReason.REQUESTED))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            self._page.heartbeat(self._clock.now_ms())
+
+    async def _listen(self) -> None:
+        while True:
+            at_ms, pcm = await self._frames.get()
+            await self._ear.feed(self._downsampler.feed(pcm), at_ms)
+
+    # --- the connection (PeerListener) ---------------------------------------------------------------
+    def connected(self, peer: Peer) -> None:
+        if self._participant_id is None or self._left:
+            peer.close("closed")
+            return
+        for other in self._peers:
+            if other is not peer:
+                other.close("replaced")
+        self._live = peer
+        now_ms = self._clock.now_ms()
+        if not self._joined:
+            self._joined = True
+            joined = ParticipantJoined(participant_id=self._participant_id)
+            self._scribe.note(joined, media_ms=now_ms, actor=self._participant())
+        stands = MediaConnected(participant_id=self._participant_id, connection=peer.number)
+        self._scribe.note(stands, media_ms=now_ms)
+        self._report(Fact(FactKind.PARTICIPANT_CONNECTED))
+        if not self._properties.audio_only:
+            self._parts.studio.take(self._seat)
+        self._page.again()
+        self._dialogue.active()
+        self._dialogue.open()
+
+    def heard(self, peer: Peer, frame: av.AudioFrame) -> None:
+        if peer is not self._live or self._left:
+            return
+        now_ms, pcm = self._clock.now_ms(), mono_48k(frame)
+        if self._recorder is not None:
+            self._recorder.sound(TrackKind.PARTICIPANT_AUDIO, now_ms, pcm)
+        if self._frames.full():
+            # The oldest sound is given up, since the newest decides who has the floor.
+            self._frames.get_nowait()
+            self._frames_lost += 1
+        self._frames.put_nowait((now_ms, pcm))
+
+    def told(self, peer: Peer, message: dict[str, Json]) -> None:
+        match message:
+            case {"type": "hang_up"}:
+                self._hang_up()
+            case {"type": "text", "text": str(text)} if 0 < len(text.strip()) <= TEXT_CHARS_MAX:
+                if not self._left:
+                    self._dialogue.typed(text.strip())
+            case {"type": "heartbeat"}:
+                pass
+            case _:
+                log.warning("session.message_refused", conversation_id=self._conversation_id)
+
+    def gone(self, peer: Peer, reason: CloseReason) -> None:
+        self._peers.remove(peer)
+        if self._participant_id is None or (peer is not self._live and reason != "replaced"):
+            return
+        ended = MediaDisconnected(participant_id=self._participant_id, connection=peer.number, reason=reason)
+        self._scribe.note(ended, media_ms=self._clock.now_ms())
+        if peer is self._live:
+            self._live = None
+            self._parts.studio.leave(self._seat)
+            if not self._left:
+                self._dialogue.silence("connection_lost")
+                self._report(Fact(FactKind.PARTICIPANT_DISCONNECTED))
+
+    # --- sound and pictures --------------------------------------------------------------------------
+    def _next_frame(self) -> bytes:
+        frame = self._speaker.next_frame()
+        if self._recorder is not None:
+            self._recorder.sound(TrackKind.PERSONA_AUDIO, self._clock.now_ms(), frame)
+        return frame
+
+    def _filmed(self, picture: YuvFrame) -> None:
+        if self._recorder is not None:
+            self._recorder.picture(self._clock.now_ms(), picture)
+
+    def _expression(self) -> Expression:
+        now = self._speaker.mouthing()
+        if now is None:
+            return Expression(Emotion.NEUTRAL, EXPRESSION_STRENGTH, speaking=False, mouth=None, at_s=0.0)
+        return Expression(now.emotion, EXPRESSION_STRENGTH, speaking=True, mouth=now.mouth, at_s=now.at_s)
+
+    async def _stop_recording(self) -> tuple[str, ...]:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return ()
+        done = await asyncio.to_thread(recorder.stop, RECORDING_STOP_S_MAX)
+        # Segments are noted through the loop's own queue: let it turn once.
+        await asyncio.sleep(0)
+        return () if done and not recorder.failed and not recorder.frames_lost else ("recording",)
+
+    # --- making the parts ----------------------------------------------------------------------------
+    def _make_scribe(self, worker_id: WorkerId) -> Scribe:
+        return Scribe(
+            self._parts.store,
+            self._spec.tenant_id,
+            conversation_stream(self._spec.conversation_id),
+            epoch=self._spec.epoch,
+            version=self._spec.state.version,
+            actor=Actor(kind=ActorKind.MEDIA_WORKER, id=str(worker_id)),
+            now=self._parts.now,
+            noted=self._noted,
+            full=self._full.set,
+        )
+
+    def _make_speaker(self) -> Speaker:
+        persona = self._published.persona
+        named = VOICES[VoiceName(persona.voice.name)]
+        voice = Voice(
+            named.name,
+            pitch=min(max(named.pitch * persona.voice.pitch, 0.65), 1.25),
+            rate=min(max(named.rate * persona.voice.rate, 0.7), 1.4),
+            pitch_range=named.pitch_range,
+        )
+        return Speaker(
+            scribe=self._scribe,
+            gate=Gate(persona.policy),
+            synthesiser=self._parts.synthesiser,
+            thread=self._parts.threads.voice,
+            voice=voice,
+            clock=self._clock,
+            policy_revision=self._published.policy_revision,
+            language=persona.language,
+            mint=self._mint,
+            audible=self._audible,
+            disclosed=self._spec.state.disclosed,
+            persona=Actor(kind=ActorKind.PERSONA, id=str(self._published.persona_id)),
+        )
+
+    def _make_dialogue(self) -> Dialogue:
+        dialogue = Dialogue(
+            transcript=self._spec.state.transcript,
+            scribe=self._scribe,
+            speaker=self._speaker,
+            page=self._page,
+            clock=self._clock,
+            mint=self._mint,
+            start=self._start,
+            report=self._report,
+            participant=self._participant,
+            nod=self._seat.motion.nod,
+        )
+        dialogue.brain = Brain(
+            tenant_id=self._spec.tenant_id,
+            published=self._published,
+            context=self._requested.conversational_context or "",
+            greeting=self._requested.custom_greeting,
+            answerer=self._parts.answerer,
+            retriever=self._parts.retriever,
+            speaker=self._speaker,
+            scribe=self._scribe,
+            mint=self._mint,
+            wants_end=dialogue.end_after_speaking,
+            first=dialogue.first_sentence,
+        )
+        return dialogue
+
+    def _make_recorder(self) -> Recorder | None:
+        if not self._properties.enable_recording:
+            return None
+        loop = asyncio.get_running_loop()
+
+        def sealed(segment: RecordingSegmentSealed) -> None:
+            loop.call_soon_threadsafe(self._note_segment, segment)
+
+        return Recorder(
+            self._parts.recordings, self._spec.conversation_id, epoch=self._spec.epoch, sealed=sealed
+        )
+
+    def _note_segment(self, segment: RecordingSegmentSealed) -> None:
+        self._scribe.note(segment, media_ms=segment.start_media_ms + segment.duration_ms)
+
+    def _noted(self, event: NewEvent[Payload]) -> None:
+        self._dialogue.noted(event)
+
+    def _audible(self, sentence: SentenceCommitted) -> None:
+        self._dialogue.audible(sentence)
+
+    def _mint(self) -> EventId:
+        return EventId(uuid7(self._parts.now(), secrets.token_bytes(10)))
+
+    def _participant(self) -> Actor:
+        return Actor(kind=ActorKind.PARTICIPANT, id=str(self._participant_id))
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        if self._tasks is None:
+            work.close()
+            raise AnotherParticipant("the conversation is over")
+        return self._tasks.create_task(work)
+
+    def _send(self, message: dict[str, Json]) -> None:
+        if self._live is not None:
+            self._live.tell(message)
+
+
+def _first(group: BaseExceptionGroup[StoreError]) -> StoreError:
+    """One refusal stands for all of them."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, StoreError):
+        raise TypeError("only the store's refusals are caught here") from error
+    return error
