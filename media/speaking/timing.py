@@ -31,7 +31,10 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """What is kept of a take, and where speech lies in it. Samples, and seconds of the untrimmed take."""
+    """What is kept of a take, and where speech lies in it. Samples, and seconds of the untrimmed take.
+
+    `end` may lie beyond the take, where it must be lengthened by silence.
+    """
 
     start: int
     end: int
@@ -41,8 +44,8 @@ class Trim:
 
 
 def trim_of(wave: npt.NDArray[np.float32], rate: int) -> Trim:
-    """LEAD_MS before the first and TAIL_MS after the last window above SPEECH_DBFS_MIN; all of a take
-    without one."""
+    """LEAD_MS before the first, where there is so much, and TAIL_MS after the last window above
+    SPEECH_DBFS_MIN; all of a take without one."""
     window = rate * WINDOW_MS // 1000
     count = len(wave) // window
     power = np.square(wave[: count * window]).reshape(count, window).mean(axis=1)
@@ -51,7 +54,7 @@ def trim_of(wave: npt.NDArray[np.float32], rate: int) -> Trim:
         return Trim(0, len(wave), 0.0, 0.0, len(wave) / rate)
     first, last = int(loud[0]) * window, (int(loud[-1]) + 1) * window
     start = max(0, first - rate * LEAD_MS // 1000)
-    end = min(len(wave), last + rate * TAIL_MS // 1000)
+    end = last + rate * TAIL_MS // 1000
     return Trim(start, end, start / rate, first / rate, last / rate)
 
 
@@ -97,7 +100,7 @@ def sounds_of(spans: Sequence[Timed], trim: Trim, *, length_s: float, at_s: floa
         end_s = at_s + end - trim.start_s
         if end_s > out[-1].end_s:
             out.append(Sound(sound.phoneme, out[-1].end_s, end_s, sound.stress))
-    out.append(Sound(" ", out[-1].end_s, at_s + length_s))
+    out.append(Sound(" ", out[-1].end_s, max(out[-1].end_s, at_s + length_s)))
     return out
 
 

@@ -154,8 +154,7 @@ class HibariSynthesiser:
         wave: Audio = dsp.synth(*(part[0] for part in parts), melody, noise) * np.float32(GAIN)
         spans = timed(run, np.ravel(durations) * np.float32(DURATION_UNIT_S))
         trim = trim_of(wave, dsp.SR)
-        cut = _faded(upsampled(wave[trim.start : trim.end]))
-        return _Take(cut, spans, trim)
+        return _Take(_faded(upsampled(_cut(wave, trim))), spans, trim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +210,11 @@ def upsampled(wave: Audio) -> Audio:
     out[::2] = wave
     out[1::2] = np.convolve(wave, _HALF_BAND)[_UPSAMPLER_TAPS // 2 :][: len(wave)]
     return out
+
+
+def _cut(wave: Audio, trim: Trim) -> Audio:
+    missing = max(0, trim.end - len(wave))
+    return np.pad(wave[trim.start : trim.end], (0, missing))
 
 
 def _faded(audio: Audio) -> Audio:
