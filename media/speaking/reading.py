@@ -148,23 +148,30 @@ def one_by_one(digits: str) -> str:
 
 
 def _code(code: str) -> str:
-    parts = []
+    read, digits_before = "", False
     for part in _CODE_PART.findall(code):
-        if part.isdigit():
-            parts.append(part if len(part) <= 2 and part[0] != "0" else one_by_one(part))
-        elif len(part) <= SPELLED_LETTERS_MAX:
-            # Dots make the synthesiser name the letters; a bare A would become the article.
-            parts.append("".join(f"{letter}." for letter in part))
-        else:
-            parts.append(part)
-    return " ".join(parts)
+        digits = part.isdigit()
+        # Two groups of digits side by side would be heard as one number.
+        read += ", " if digits and digits_before else " "
+        read += _code_digits(part) if digits else _code_letters(part)
+        digits_before = digits
+    return read.strip()
+
+
+def _code_digits(part: str) -> str:
+    return part if len(part) <= 2 and part[0] != "0" else one_by_one(part)
+
+
+def _code_letters(part: str) -> str:
+    # Dots make the synthesiser name the letters; a bare A would become the article.
+    return "".join(f"{letter}." for letter in part) if len(part) <= SPELLED_LETTERS_MAX else part
 
 
 def _address(address: str) -> str:
     pieces = []
     for piece in _ADDRESS_PIECE.findall(address.rstrip("/")):
         if piece.isdigit():
-            pieces.append(piece if len(piece) <= 2 and piece[0] != "0" else one_by_one(piece))
+            pieces.append(_code_digits(piece))
         elif piece.lower() == "www":
             pieces.append("w w w")
         elif piece.isascii() and piece.isalpha():

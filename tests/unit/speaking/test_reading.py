@@ -11,7 +11,7 @@ from media.speaking.reading import GROUPED_DIGITS_MAX, NUMBER_DIGITS_MAX, origin
     ("written", "read"),
     [
         ("item SN-20, please", "item S.N. 20, please"),
-        ("policy HM-2024-00731.", "policy H.M. 2 0 2 4 0 0 7, 3 1."),
+        ("policy HM-2024-00731.", "policy H.M. 2 0 2 4, 0 0 7, 3 1."),
         ("COVID-19 and MP3", "COVID 19 and MP3"),
         ("claims@harbour-mutual.example.", "claims at harbour dash mutual dot example."),
         ("a.b+c@x.example", "a dot b plus c at x dot example"),
