@@ -23,6 +23,9 @@ from domain.events.payload import Frozen
 from domain.ids import ConversationId, EventId, TenantId, WorkerId
 from domain.ports import Fact
 
+# Stands in every history beside the task it decided; the same as the version of the package.
+RELEASE = "0.1.0"
+
 # --- names --------------------------------------------------------------------------------------------
 CONVERSATION_WORKFLOW = "ConversationWorkflow"
 MEDIA_SESSION_WORKFLOW = "MediaSessionWorkflow"
