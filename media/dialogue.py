@@ -23,7 +23,7 @@ from domain.ids import EventId, TurnId, UtteranceId
 from domain.ports import Fact, FactKind
 from media.brain import Asked, Brain, Stages
 from media.clock import MediaClock
-from media.hearing.ear import Heard
+from media.hearing.ear import HeardTurn
 from media.page import Page
 from media.scribe import Scribe
 from media.speaking.speaker import InterruptionCause, Speaker
@@ -57,7 +57,7 @@ class Dialogue:
         self._start, self._report, self._participant, self._nod = start, report, participant, nod
         self._reply: asyncio.Task[None] | None = None
         self._turn_id: TurnId | None = None
-        self._heard: Heard | None = None
+        self._heard: HeardTurn | None = None
         self._floor = FloorState.LISTENING
         self._active_s: float | None = None
         self._over = False
@@ -89,7 +89,7 @@ class Dialogue:
     def typed(self, text: str) -> None:
         """The participant wrote instead of speaking."""
         now_ms = self._clock.now_ms()
-        self._take_turn(Heard(text, (), "none", "none", now_ms, now_ms, 0.0, 0.0), "text")
+        self._take_turn(HeardTurn(text, (), "none", "none", now_ms, now_ms, 0.0, 0.0), "text")
 
     def noted(self, event: NewEvent[Payload]) -> None:
         """Every event of the session, in its order."""
@@ -141,9 +141,6 @@ class Dialogue:
         if self._over:
             return
         self.active()
-        if self._speaker.audible_now:
-            self._change_floor(FloorState.OVERLAP, "voice_began")
-            return
         # Nothing of an answer that is being made was heard: the person goes on, and it will be made anew.
         self.silence("withdrawn")
         self._change_floor(FloorState.PARTICIPANT, "voice_began")
@@ -159,11 +156,17 @@ class Dialogue:
             self._change_floor(FloorState.PAUSE, "voice_paused")
             self._nod()
 
+    def backchannel(self, at_ms: int) -> None:
+        """A short sound beside the persona's speech: nothing stops."""
+        self.active()
+        self._change_floor(FloorState.OVERLAP, "backchannel")
+        self._change_floor(FloorState.PERSONA, "backchannel_over")
+
     def resumed(self, at_ms: int) -> None:
         if self._floor is FloorState.PAUSE:
             self._change_floor(FloorState.PARTICIPANT, "voice_resumed")
 
-    def turn_ended(self, heard: Heard) -> None:
+    def turn_ended(self, heard: HeardTurn) -> None:
         if self._over:
             return
         if not heard.text:
@@ -172,7 +175,7 @@ class Dialogue:
         self._take_turn(heard, "speech")
 
     # --- turns -----------------------------------------------------------------------------------------
-    def _take_turn(self, heard: Heard, source: Literal["speech", "text"]) -> None:
+    def _take_turn(self, heard: HeardTurn, source: Literal["speech", "text"]) -> None:
         self.silence("barge_in")
         self._heard = heard
         self._turn_id = turn_id = self._turn_id or TurnId(self._mint())

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from domain.ports import Answerer, EventStore, PersonaLibrary, Retriever
 from media.hearing.ear import HearingModels
+from media.hearing.threads import HearingThreads
 from media.speaking.speaker import Synthesiser
 from media.studio import Studio
 
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Each model family has a thread of its own, so that none waits for another, and none for aiortc's."""
+    """Each model has a thread of its own, so that none waits for another, and none for aiortc's."""
 
-    hearing: Executor  # Speech activity and end of turn: short and often.
-    recognition: Executor  # Up to half a second at a time.
+    hearing: HearingThreads
     voice: Executor
 
 

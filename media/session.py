@@ -92,7 +92,11 @@ class Session:
         self._seat = Seat(FaceMotion(Random()), self._expression, self._filmed)
         self._dialogue = self._make_dialogue()
         self._ear = Ear(
-            parts.hearing, parts.threads, self._dialogue, persona_speaks=lambda: self._speaker.audible_now
+            parts.hearing,
+            parts.threads.hearing,
+            self._dialogue,
+            persona_speaks=lambda: self._speaker.audible_now,
+            now_ms=self._clock.now_ms,
         )
         self._recorder = self._make_recorder()
 
@@ -105,6 +109,7 @@ class Session:
                 self._tasks = tasks
                 background = [
                     tasks.create_task(self._scribe.run()),
+                    tasks.create_task(self._ear.run()),
                     tasks.create_task(self._listen()),
                     tasks.create_task(self._beat()),
                     tasks.create_task(self._guard_backlog()),
@@ -187,7 +192,7 @@ class Session:
     async def _listen(self) -> None:
         while True:
             at_ms, pcm = await self._frames.get()
-            await self._ear.feed(self._downsampler.feed(pcm), at_ms)
+            self._ear.feed(self._downsampler.feed(pcm), at_ms)
 
     # --- the connection (PeerListener) ---------------------------------------------------------------
     def connected(self, peer: Peer) -> None:

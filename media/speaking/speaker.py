@@ -111,6 +111,7 @@ class Speaker:
         self._playout = Playout()
         self._in_play: dict[SentenceId, _InPlay] = {}
         self._started_ms: dict[SentenceId, int] = {}
+        self._heard = False
         self._persona = persona
         self.disclosed = disclosed
 
@@ -121,8 +122,9 @@ class Speaker:
 
     @property
     def audible_now(self) -> bool:
-        """Whether a sentence is being played: something of it has gone out and more is to come."""
-        return self._playout.position() is not None
+        """Whether the persona is being heard: something has gone out, and more of it is to come. The breath
+        between two sentences counts, since the second one waits already."""
+        return self._heard and bool(self._in_play)
 
     def mouthing(self) -> Mouthing | None:
         at = self._playout.position()
@@ -232,6 +234,7 @@ class Speaker:
         for event in self._playout.events():
             match event:
                 case SentenceStarted():
+                    self._heard = True
                     self._started_ms[event.sentence_id] = self._clock.now_ms()
                     self._audible(self._in_play[event.sentence_id].committed)
                 case SentenceEnded():
@@ -239,6 +242,7 @@ class Speaker:
 
     def _end(self, event: SentenceEnded, cause: InterruptionCause) -> None:
         in_play = self._in_play.pop(event.sentence_id)
+        self._heard = self._heard and bool(self._in_play)
         started_ms = self._started_ms.pop(event.sentence_id, None)
         words = _on_timeline(event.words, started_ms or 0)
         payload: SentencePlayed | SentenceInterrupted

@@ -16,7 +16,6 @@ import uvicorn
 from activities.knowledge.retrieval import PostgresRetriever
 from activities.personas import PostgresPersonaLibrary
 from activities.providers.grounded import GroundedAnswerer
-from media.hearing.ear import HearingModels
 from temporalio.client import Client
 
 from activities.knowledge.minilm import MiniLm
@@ -25,6 +24,8 @@ from activities.store.engine import create_engine
 from activities.store.event_store import PostgresEventStore
 from activities.store.roles import check_role
 from domain.ids import WorkerId
+from media.hearing.ear import HearingModels
+from media.hearing.threads import HearingThreads
 from media.models import ModelName, locate
 from media.parts import Parts, Threads
 from media.speaking.face import FaceRenderer
@@ -66,8 +67,10 @@ async def run(settings: Settings) -> None:
                 ThreadPoolExecutor(1, "face"),
             ),
             threads=Threads(
-                hearing=ThreadPoolExecutor(1, "hearing"),
-                recognition=ThreadPoolExecutor(1, "recognition"),
+                hearing=HearingThreads(
+                    recognition=ThreadPoolExecutor(1, "recognition"),
+                    judgement=ThreadPoolExecutor(1, "judgement"),
+                ),
                 voice=ThreadPoolExecutor(1, "voice"),
             ),
             recordings=settings.recordings_dir,
