@@ -1,5 +1,6 @@
 """Samples the painted layers where they can be seen, and lays them on the frame back to front."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,8 +38,16 @@ class Layers:
     """`fixed` takes boxes of one size for every pose and reads nothing back, as a GPU wants it; without
     it boxes are tight, and what has not visibly moved is not sampled again, as a CPU wants it."""
 
-    def __init__(self, textures: Textures, grid: Grid, device: torch.device, *, fixed: bool) -> None:
-        self.textures, self.grid, self.fixed = textures, grid, fixed
+    def __init__(
+        self,
+        textures: Textures,
+        grid: Grid,
+        device: torch.device,
+        *,
+        fixed: bool,
+        parts: Mapping[LayerName, tuple[Rect, ...]] = PARTS,
+    ) -> None:
+        self.textures, self.grid, self.fixed, self.parts = textures, grid, fixed, parts
         self.nodes_x = np.linspace(0, SIZE, grid.x.shape[-1], dtype=np.float32)[None, None, :]
         self.nodes_y = self.nodes_x.transpose(0, 2, 1)
         self.scales: dict[LayerName, tuple[Tensor, Tensor]] = {}
@@ -46,7 +55,7 @@ class Layers:
             scale = np.array([2 / (x1 - x0), 2 / (y1 - y0)])
             shift = (np.array(ORIGIN) - (x0, y0)) * scale - 1
             self.scales[name] = to_tensor(scale, device), to_tensor(shift, device)
-        self.near = {name: [self.rows(name, part) for part in parts] for name, parts in PARTS.items()}
+        self.near = {name: [self.rows(name, part) for part in of_layer] for name, of_layer in parts.items()}
 
     def rows(self, name: LayerName, part: Rect) -> Tensor:
         top, scale = RECTS[name][1], self.textures.scale
@@ -94,7 +103,7 @@ class Layers:
     def boxes(self, name: LayerName, xy: Tensor) -> list[Rect]:
         """Screen boxes of a layer's visible parts."""
         found: list[Bounds] = []
-        for part in PARTS[name]:
+        for part in self.parts[name]:
             box = widened(part) if self.fixed else self.tight(part, xy.numpy())
             if box is not None:
                 found.append([min(SIZE, max(0, edge)) for edge in box])

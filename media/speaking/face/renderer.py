@@ -93,7 +93,7 @@ class FaceRenderer:
         self.fixed = fixed
         with torch.inference_mode():
             self.textures = Textures(scale, self.device)
-            grid = Grid(self.device)
+            self.grid = grid = Grid(self.device)
             self.warp = Warp(grid, self.device)
             self.layers = Layers(self.textures, grid, self.device, fixed=fixed)
             self.eyes = Eyes(self.textures, grid, self.device, fixed=fixed)

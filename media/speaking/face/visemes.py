@@ -36,7 +36,9 @@ VISEMES: Final[dict[Viseme, Shape]] = {
 }
 
 # How strongly a viseme insists on its own value of a parameter against its neighbours; 1 where none is
-# given. A tongue sound takes its neighbours' lips; silence keeps lips from rounding long before speech.
+# given. A tongue sound takes its neighbours' lips; silence keeps lips from rounding long before speech; a
+# vowel, however short, parts the lips.
+_PARTED: Final[Shape] = {"press": 4.0, "tuck": 4.0}
 INSISTS: Final[dict[Viseme, Shape]] = {
     "PP": {"press": 12.0, "jaw": 2.5, "lower": 2.0, "upper": 2.0},
     "FF": {"tuck": 10.0, "jaw": 2.0},
@@ -45,11 +47,13 @@ INSISTS: Final[dict[Viseme, Shape]] = {
     "SS": {"jaw": 2.5, "lower": 1.5, "wide": 0.5, "round": 0.4, "funnel": 0.4},
     "CH": {"funnel": 3.0, "jaw": 2.0},
     "KK": {"jaw": 0.5, "wide": 0.1, "round": 0.1, "funnel": 0.1, "lower": 0.5},
-    "OO": {"round": 2.8, "funnel": 2.2},
-    "OH": {"round": 2.4, "funnel": 1.8, "jaw": 1.3},
+    "OO": {"round": 2.8, "funnel": 2.2, **_PARTED},
+    "OH": {"round": 2.4, "funnel": 1.8, "jaw": 1.3, **_PARTED},
     "RR": {"round": 1.5, "funnel": 1.5},
-    "AA": {"jaw": 1.5},
-    "AX": {"jaw": 0.6, "wide": 0.3, "round": 0.3, "funnel": 0.3},
+    "AA": {"jaw": 1.5, **_PARTED},
+    "EH": _PARTED,
+    "IH": _PARTED,
+    "AX": {"jaw": 0.6, "wide": 0.3, "round": 0.3, "funnel": 0.3, **_PARTED},
     "sil": {**dict.fromkeys(MOUTH, 0.8), "round": 1.6, "funnel": 1.6},
 }
 
@@ -86,9 +90,16 @@ FRAME_S: Final = 0.04
 LEAD_S: Final = 0.04
 FALL_S: Final = 0.055  # How fast a target's influence falls outside its own time.
 ROUND_FALL_S: Final = 0.11  # Lips round early and late.
+SHUT_FALL_S: Final = 0.025  # Lips meet and part fast, or a short vowel between two closures would not open.
 REACH_S: Final = 0.4  # Targets farther away count for nothing.
-ROUNDING: Final[tuple[MouthName, ...]] = ("round", "funnel")
 CLOSURES: Final[dict[Viseme, MouthName]] = {"PP": "press", "FF": "tuck"}
+FALLS: Final[dict[MouthName, float]] = {
+    **dict.fromkeys(MOUTH, FALL_S),
+    "round": ROUND_FALL_S,
+    "funnel": ROUND_FALL_S,
+    "press": SHUT_FALL_S,
+    "tuck": SHUT_FALL_S,
+}
 STRESSED, UNSTRESSED = 1.12, 0.85  # Of a vowel's shape.
 DEPTH_EDGE: Final = 0.45  # Inside its own time a target counts from this at the edges to 1 in the middle.
 HALF_S_MIN: Final = 0.01
@@ -167,10 +178,10 @@ def blended(near: list[Target], when: float) -> Shape:
         # A target peaks in the middle of its time, so long sounds settle and short ones pass.
         half = max((target.end_s - target.start_s) / 2, HALF_S_MIN)
         inside = DEPTH_EDGE + (1 - DEPTH_EDGE) * max(0.0, 1 - abs(when - target.middle_s) / half)
-        nearness, rounding = inside * math.exp(-away / FALL_S), inside * math.exp(-away / ROUND_FALL_S)
+        nearness = {fall: inside * math.exp(-away / fall) for fall in (FALL_S, ROUND_FALL_S, SHUT_FALL_S)}
         insists, goals = INSISTS.get(target.viseme, {}), VISEMES[target.viseme]
         for name in MOUTH:
-            weight = insists.get(name, 1.0) * (rounding if name in ROUNDING else nearness)
+            weight = insists.get(name, 1.0) * nearness[FALLS[name]]
             value[name] += weight * goals.get(name, 0.0) * target.gain
             total[name] += weight
     return {name: value[name] / total[name] for name in MOUTH}
