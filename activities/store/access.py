@@ -1,19 +1,241 @@
-"""Secrets that let a caller in. The database holds their digests and nothing that opens a door."""
+"""Who may enter: API keys, join tokens and resume credentials.
+
+Each is 32 random bytes, too many to guess, so that a plain digest of it is safe to store. The database holds
+digests and nothing that opens a door.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
-_API_KEY_PREFIX = "vv_"
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from activities.store.failures import store_failures
+from activities.store.tenancy import tenant_transaction
+from domain.errors import NotFound, RuleBroken
+from domain.ids import ConversationId, ParticipantId, TenantId
+
 SECRET_BYTES = 32
+API_KEY_PREFIX = "vv_"
+JOIN_TOKEN_LIFETIME = timedelta(seconds=60)
+# A used or expired token is remembered for so long, to be refused with its reason; then it is unknown.
+JOIN_TOKEN_RETENTION = timedelta(hours=24)
+# Each new token removes at most so many old ones: more than it adds, and never a long transaction.
+PURGE_ROWS_MAX = 20
+
+
+class JoinTokenUnknown(NotFound):
+    """No such token was given out, or it was forgotten since."""
+
+    code = "join_token_unknown"
+
+
+class JoinTokenUsed(RuleBroken):
+    """A join token works once."""
+
+    code = "join_token_used"
+
+
+class JoinTokenExpired(RuleBroken):
+    """A join token works for a minute."""
+
+    code = "join_token_expired"
+
+
+class AnotherParticipant(RuleBroken):
+    """A conversation has one participant at a time."""
+
+    code = "another_participant"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCaller:
+    tenant_id: TenantId
+    key_id: UUID
+    key_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinToken:
+    token: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    tenant_id: TenantId
+    conversation_id: ConversationId
+    participant_id: ParticipantId
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    participant: Participant
+    resume_credential: str
 
 
 def new_api_key() -> str:
-    """32 random bytes: too many to guess, so that a plain digest of them is safe to store."""
-    return _API_KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    return API_KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
 
 
 def secret_hash(secret: str) -> bytes:
     """What is stored and looked up, 32 bytes."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+class Access:
+    """Every method raises StoreUnavailable where Postgres does not answer."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        # A look-up is one statement: no round trip to begin a transaction, none to end it.
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def authenticate(self, api_key: str) -> ApiCaller | None:
+        """Whose key it is; None for one that was never given out or was revoked."""
+        row = await self._look_up(_AUTHENTICATE, api_key)
+        return None if row is None else ApiCaller(TenantId(row.tenant_id), row.key_id, row.name)
+
+    async def resume(self, resume_credential: str) -> Participant | None:
+        """Who holds the credential; None for an unknown one and for a participant who has left."""
+        row = await self._look_up(_FIND_CREDENTIAL, resume_credential)
+        if row is None:
+            return None
+        return Participant(
+            TenantId(row.tenant_id), ConversationId(row.conversation_id), ParticipantId(row.participant_id)
+        )
+
+    async def issue_join_token(
+        self,
+        tenant_id: TenantId,
+        conversation_id: ConversationId,
+        *,
+        lifetime: timedelta = JOIN_TOKEN_LIFETIME,
+    ) -> JoinToken:
+        """The caller has made sure that the tenant has such a conversation."""
+        token = secrets.token_urlsafe(SECRET_BYTES)
+        async with tenant_transaction(self._engine, tenant_id) as connection:
+            await connection.execute(
+                _PURGE, {"tenant_id": tenant_id, "retention": JOIN_TOKEN_RETENTION, "rows": PURGE_ROWS_MAX}
+            )
+            expires_at = await connection.scalar(
+                _ISSUE,
+                {
+                    "tenant_id": tenant_id,
+                    "token_hash": secret_hash(token),
+                    "conversation_id": conversation_id,
+                    "lifetime": lifetime,
+                },
+            )
+        return JoinToken(token, expires_at)
+
+    async def redeem_join_token(self, token: str, participant_id: ParticipantId) -> Joined:
+        """Spends the token and makes the caller the conversation's participant, or does neither.
+
+        Raises JoinTokenUnknown, JoinTokenUsed, JoinTokenExpired or AnotherParticipant.
+        """
+        found = await self._look_up(_FIND_TOKEN, token)
+        if found is None:
+            raise JoinTokenUnknown("this join token is not known: ask for a new one")
+        tenant_id, conversation_id = TenantId(found.tenant_id), ConversationId(found.conversation_id)
+        credential = secrets.token_urlsafe(SECRET_BYTES)
+        async with tenant_transaction(self._engine, tenant_id) as connection:
+            spent = await connection.execute(_SPEND, {"tenant_id": tenant_id, "hash": secret_hash(token)})
+            if spent.rowcount != 1:
+                await _refuse(connection, tenant_id, token)
+            joined = await connection.execute(
+                _JOIN,
+                {
+                    "tenant_id": tenant_id,
+                    "conversation_id": conversation_id,
+                    "participant_id": participant_id,
+                    "hash": secret_hash(credential),
+                },
+            )
+            if joined.rowcount != 1:
+                raise AnotherParticipant(
+                    "somebody else takes part in this conversation already, and it has room for one:"
+                    " start a conversation of your own"
+                )
+        return Joined(Participant(tenant_id, conversation_id, participant_id), credential)
+
+    async def leave(self, participant: Participant) -> None:
+        """The credential works no more, and another participant may join. Leaving twice is leaving."""
+        async with tenant_transaction(self._engine, participant.tenant_id) as connection:
+            await connection.execute(
+                _LEAVE,
+                {
+                    "tenant_id": participant.tenant_id,
+                    "conversation_id": participant.conversation_id,
+                    "participant_id": participant.participant_id,
+                },
+            )
+
+    async def _look_up(self, function: TextClause, secret: str) -> Row[Any] | None:
+        with store_failures():
+            async with self._single.connect() as connection:
+                return (await connection.execute(function, {"hash": secret_hash(secret)})).one_or_none()
+
+
+async def _refuse(connection: AsyncConnection, tenant_id: TenantId, token: str) -> None:
+    row = (
+        await connection.execute(_FATE, {"tenant_id": tenant_id, "hash": secret_hash(token)})
+    ).one_or_none()
+    if row is None:
+        raise JoinTokenUnknown("this join token is not known: ask for a new one")
+    if row.used:
+        raise JoinTokenUsed("this join token was used already, and it works once: ask for a new one")
+    raise JoinTokenExpired("this join token is too old, it worked for a minute: ask for a new one")
+
+
+_AUTHENTICATE = text("select tenant_id, key_id, name from public.authenticate(:hash)")
+_FIND_TOKEN = text("select tenant_id, conversation_id from public.find_join_token(:hash)")
+_FIND_CREDENTIAL = text(
+    "select tenant_id, conversation_id, participant_id from public.find_resume_credential(:hash)"
+)
+_PURGE = text(
+    """
+    delete from public.join_tokens where token_hash in (
+        select token_hash from public.join_tokens
+         where tenant_id = :tenant_id and expires_at < now() - cast(:retention as interval)
+         order by expires_at limit :rows for update skip locked)
+    """
+)
+_ISSUE = text(
+    """
+    insert into public.join_tokens (tenant_id, token_hash, conversation_id, expires_at)
+    values (:tenant_id, :token_hash, :conversation_id, now() + cast(:lifetime as interval))
+    returning expires_at
+    """
+)
+_SPEND = text(
+    """
+    update public.join_tokens set used_at = now()
+     where tenant_id = :tenant_id and token_hash = :hash and used_at is null and expires_at > now()
+    """
+)
+_FATE = text(
+    """
+    select used_at is not null as used from public.join_tokens
+     where tenant_id = :tenant_id and token_hash = :hash
+    """
+)
+_JOIN = text(
+    """
+    insert into public.participants (tenant_id, conversation_id, participant_id, credential_hash)
+    values (:tenant_id, :conversation_id, :participant_id, :hash) on conflict do nothing
+    """
+)
+_LEAVE = text(
+    """
+    update public.participants set left_at = now()
+     where tenant_id = :tenant_id and conversation_id = :conversation_id
+       and participant_id = :participant_id and left_at is null
+    """
+)

@@ -22,7 +22,7 @@ def asyncpg_url(url: str) -> str:
 
 
 def create_engine(
-    url: str, *, application_name: str, connections_max: int = POOL_CONNECTIONS_MAX
+    url: str, *, application_name: str = "vivavoce", connections_max: int = POOL_CONNECTIONS_MAX
 ) -> AsyncEngine:
     """An engine with at most `connections_max` connections. Dispose of it when the process ends."""
     return create_async_engine(

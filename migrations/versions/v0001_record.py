@@ -49,6 +49,10 @@ LOG = [
     """,
     "create index streams_newest on public.streams (tenant_id, created_at desc, stream_id desc)",
     """
+    create index streams_newest_open on public.streams (tenant_id, created_at desc, stream_id desc)
+        where not sealed
+    """,
+    """
     create index streams_open_conversations on public.streams (created_at, stream_id)
         where not sealed and stream_id like 'conversation-%'
     """,
@@ -98,6 +102,7 @@ JOINING = [
         used_at timestamptz
     )
     """,
+    "create index join_tokens_expiry on public.join_tokens (tenant_id, expires_at)",
     """
     create table public.participants (
         tenant_id uuid not null,
@@ -137,7 +142,7 @@ GRANTS = [
     f"grant select on public.tenants, public.api_keys to {APP_ROLE}",
     f"grant select, insert on public.events to {APP_ROLE}",
     f"grant select, insert, update (version, epoch, sealed) on public.streams to {APP_ROLE}",
-    f"grant select, insert, update (used_at) on public.join_tokens to {APP_ROLE}",
+    f"grant select, insert, update (used_at), delete on public.join_tokens to {APP_ROLE}",
     f"grant select, insert, update (left_at) on public.participants to {APP_ROLE}",
     f"grant select, insert, update, delete on public.idempotency_keys to {APP_ROLE}",
     f"grant select on public.alembic_version to {APP_ROLE}",
