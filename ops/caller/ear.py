@@ -1,0 +1,116 @@
+"""What the caller hears, timed at the packet."""
+
+from __future__ import annotations
+
+import asyncio
+import wave
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from ops.caller.latency import REPLY_GAP_S, Run
+from ops.caller.loudness import SAMPLE_RATE, WINDOW_SAMPLES, Pcm, speech_windows
+from ops.caller.taps import Arrived
+
+# Audio that did not arrive is written as silence, up to this much; beyond it the clock has jumped.
+GAP_SAMPLES_MAX = 60 * SAMPLE_RATE
+_RTP_CLOCK = 1 << 32
+
+
+class Ear:
+    """Decodes the persona's packets in the order of their arrival and notes when speech came.
+
+    `runs` are stretches of persona speech between which there was silence of REPLY_GAP_S or more, counted in
+    samples, so that a packet held up on the way does not begin a new reply.
+    """
+
+    def __init__(self, heard: Path | None = None) -> None:
+        self._codec = av.CodecContext.create("libopus", "r")
+        assert isinstance(self._codec, av.AudioCodecContext)
+        self._codec.format, self._codec.layout = "s16", "stereo"
+        self._codec.sample_rate = SAMPLE_RATE
+        self._origin: int | None = None
+        self._written = 0
+        self._last_speech_sample: int | None = None
+        self._changed = asyncio.Event()
+        self._wave = None if heard is None else _wave(heard)
+        self.runs: list[Run] = []
+        self.packets = 0
+
+    @property
+    def last_speech_s(self) -> float | None:
+        return self.runs[-1].ended_s if self.runs else None
+
+    def on_arrived(self, packet: Arrived) -> None:
+        """Told by the tap of the receiver."""
+        self.packets += 1
+        if self._origin is None:
+            self._origin = packet.timestamp
+        position = (packet.timestamp - self._origin) % _RTP_CLOCK
+        if position < self._written or not packet.payload:
+            return  # A repeat, or too late to be of use.
+        pcm = self._decode(packet.payload)
+        self._write(position, pcm)
+        for window, loud in enumerate(speech_windows(pcm)):
+            if loud:
+                self._heard_speech(position + window * WINDOW_SAMPLES, packet.at_s)
+
+    async def reply_after(self, moment_s: float, *, within_s: float) -> Run | None:
+        """The first run that began at that moment or later; None when none did in time."""
+        loop = asyncio.get_running_loop()
+        deadline_s = moment_s + within_s
+        while True:
+            found = next((run for run in self.runs if run.began_s >= moment_s), None)
+            left_s = deadline_s - loop.time()
+            if found is not None or left_s <= 0:
+                return found
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left_s)
+
+    async def silence(self, seconds: float) -> None:
+        """Returns when no speech has arrived for so long."""
+        loop = asyncio.get_running_loop()
+        while (left_s := (self.last_speech_s or 0.0) + seconds - loop.time()) > 0:  # noqa: ASYNC110 - no poll
+            await asyncio.sleep(left_s)
+
+    def close(self) -> None:
+        if self._wave is not None:
+            self._wave.close()
+            self._wave = None
+
+    def _heard_speech(self, sample: int, at_s: float) -> None:
+        last = self._last_speech_sample
+        self._last_speech_sample = sample
+        if last is None or (sample - last) / SAMPLE_RATE >= REPLY_GAP_S:
+            self.runs.append(Run(at_s, at_s))
+            self._changed.set()
+        else:
+            self.runs[-1] = Run(self.runs[-1].began_s, at_s)
+
+    def _decode(self, payload: bytes) -> Pcm:
+        packet = av.Packet(payload)
+        packet.time_base = Fraction(1, SAMPLE_RATE)
+        assert isinstance(self._codec, av.AudioCodecContext)
+        pieces = [frame.to_ndarray().reshape(-1, 2) for frame in self._codec.decode(packet)]
+        if not pieces:
+            return np.zeros(0, np.int16)
+        mono: Pcm = np.concatenate(pieces).astype(np.int32).mean(axis=1).astype(np.int16)
+        return mono
+
+    def _write(self, position: int, pcm: Pcm) -> None:
+        if self._wave is not None:
+            gap = min(position - self._written, GAP_SAMPLES_MAX)
+            self._wave.writeframesraw(b"\0\0" * gap + pcm.tobytes())
+        self._written = position + len(pcm)
+
+
+def _wave(path: Path) -> wave.Wave_write:
+    file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by the ear
+    file.setnchannels(1)
+    file.setsampwidth(2)
+    file.setframerate(SAMPLE_RATE)
+    return file
