@@ -11,11 +11,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
@@ -46,7 +47,9 @@ class MiniLm:
         weights_path, tokenizer_path = model_dir / "model.safetensors", model_dir / "tokenizer.json"
         for path in (weights_path, tokenizer_path):
             if not path.is_file():
-                raise EmbeddingModelUnusable(f"{path.name} is not in {model_dir}: run `vivavoce models fetch`.")
+                raise EmbeddingModelUnusable(
+                    f"{path.name} is not in {model_dir}: run `vivavoce models fetch`."
+                )
         self._tokenizer = Tokenizer.from_file(str(tokenizer_path))
         self._tokenizer.enable_truncation(TOKENS_MAX)
         self._tokenizer.no_padding()
@@ -92,8 +95,8 @@ class _Graph:
     """ids (b, n) int64 and mask (b, n) float32 → vectors (b, DIMENSIONS) float32."""
 
     weights: Mapping[str, NDArray[np.float32]]
-    _nodes: list[object] = field(default_factory=list)
-    _constants: list[object] = field(default_factory=list)
+    _nodes: list[NodeProto] = field(default_factory=list)
+    _constants: list[TensorProto] = field(default_factory=list)
 
     def build(self) -> bytes:
         x = self._embeddings()
@@ -164,7 +167,7 @@ class _Graph:
         scale, bias = self._weight(f"{name}.weight"), self._weight(f"{name}.bias")
         return self._op("LayerNormalization", x, scale, bias, axis=-1, epsilon=_EPSILON)
 
-    def _op(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def _op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         output = f"v{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
