@@ -1,0 +1,336 @@
+"""A media session with a real caller: real models, real WebRTC; the answer is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import av
+import numpy as np
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from domain.conversation.properties import ConversationProperties
+from domain.conversation.state import fold
+from domain.events.catalogue import ConversationRequested, MediaAssigned
+from domain.events.envelope import Actor, ActorKind, NewEvent, RecordedEvent
+from domain.events.payload import Payload
+from domain.ids import (
+    ConversationId,
+    EventId,
+    ParticipantId,
+    PersonaId,
+    TenantId,
+    WorkerId,
+    conversation_stream,
+)
+from domain.mind.persona import Persona, PublishedPersona
+from domain.mind.prompt import Prompt
+from domain.ports import Drained, EventStore, Fact, Offer, Retrieval, SessionSpec
+from media.hearing.ear import HearingModels
+from media.hearing.threads import HearingThreads
+from media.models import ModelName, locate
+from media.parts import Parts, Threads
+from media.speaking.face import FaceRenderer
+from media.speaking.tts import HibariSynthesiser
+from media.studio import Studio
+from media.worker import MediaWorker
+
+MODELS_DIR = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vivavoce" / "models"
+FRAME = 960
+RATE = 48_000
+
+
+@dataclass
+class ScriptedAnswerer:
+    """Says its lines in turn, whatever is asked, and keeps the prompts."""
+
+    lines: list[str]
+    prompts: list[Prompt] = field(default_factory=list)
+    name: str = "scripted"
+
+    async def answer(self, prompt: Prompt) -> AsyncIterator[str]:
+        self.prompts.append(prompt)
+        line = self.lines[min(len(self.prompts), len(self.lines)) - 1]
+        for word in line.split(" "):
+            yield f"{word} "
+
+
+class EmptyLibrary:
+    """Documents that hold nothing."""
+
+    async def retrieve(
+        self, tenant_id: TenantId, knowledge_revision: str, question: str, *, limit: int
+    ) -> Retrieval:
+        return Retrieval((), 0.1)
+
+
+@dataclass
+class OnePersona:
+    published: PublishedPersona
+
+    async def load(self, tenant_id: TenantId, persona_id: PersonaId, revision: int) -> PublishedPersona:
+        return self.published
+
+
+def persona(**changes: Any) -> PublishedPersona:
+    document = Persona.model_validate(
+        {
+            "name": "Test desk",
+            "system_prompt": "You answer questions about claims.",
+            "disclosure": "You are speaking with an AI.",
+            "greeting": "Hello, how can I help?",
+            **changes,
+        }
+    )
+    return PublishedPersona(
+        persona_id=PersonaId(uuid4()),
+        revision=1,
+        persona=document,
+        policy_revision=document.policy_revision,
+        knowledge_revision=document.knowledge_revision,
+    )
+
+
+class Models:
+    """Loaded once for a test run: they take seconds."""
+
+    def __init__(self) -> None:
+        self.hearing = HearingModels.load(MODELS_DIR)
+        self.synthesiser = HibariSynthesiser(locate(MODELS_DIR, ModelName.HIBARI))
+        self.synthesiser.warm_up()
+        self.renderer = FaceRenderer(device="cpu")
+
+
+class Voice(MediaStreamTrack):
+    """What the caller says: frames in real time, silence where there are none."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._samples = np.zeros(0, np.int16)
+        self._pts = 0
+        self._due_s: float | None = None
+        self.spoken = asyncio.Event()
+
+    def say(self, samples: np.ndarray) -> None:
+        self._samples = np.concatenate([self._samples, samples])
+        self.spoken.clear()
+
+    async def recv(self) -> av.AudioFrame:
+        loop = asyncio.get_running_loop()
+        self._due_s = self._due_s or loop.time()
+        await asyncio.sleep(max(0.0, self._due_s - loop.time()))
+        self._due_s += FRAME / RATE
+        now, self._samples = self._samples[:FRAME], self._samples[FRAME:]
+        if not len(self._samples):
+            self.spoken.set()
+        now = np.pad(now, (0, FRAME - len(now)))
+        frame = av.AudioFrame.from_ndarray(now.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE, self._pts
+        frame.time_base = fractions.Fraction(1, RATE)
+        self._pts += FRAME
+        return frame
+
+
+class Caller:
+    """A person's browser: speaks, hears, sees, and reads the page's messages."""
+
+    def __init__(self) -> None:
+        self.voice = Voice()
+        self.heard: list[tuple[float, np.ndarray]] = []
+        self.pictures_at: list[float] = []
+        self.messages: list[dict[str, Any]] = []
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connected = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._readers: list[asyncio.Task[None]] = []
+
+    async def call(self, offer: Callable[[str], Any]) -> None:
+        connection = self.connection
+        connection.addTrack(self.voice)
+        connection.addTransceiver("video", direction="recvonly")
+        self.channel = connection.createDataChannel("vivavoce")
+        self.channel.on("message", self._on_message)
+        connection.on("track", self._on_track)
+        connection.on("connectionstatechange", self._on_state)
+        await connection.setLocalDescription(await connection.createOffer())
+        answer = await offer(connection.localDescription.sdp)
+        await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        async with asyncio.timeout(10):
+            await self._connected.wait()
+        self._readers.append(asyncio.ensure_future(self._beat()))
+
+    async def until(self, true: Callable[[], bool], seconds: float = 15) -> None:
+        """Waits for something that a message, a frame or a picture brings about."""
+        async with asyncio.timeout(seconds):
+            while not true():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def states(self) -> list[str]:
+        return [message["state"] for message in self.messages if message["type"] == "state"]
+
+    def loud_since(self, at_s: float) -> list[float]:
+        return [t for t, frame in self.heard if t >= at_s and np.abs(frame.astype(np.int32)).max() > 300]
+
+    def tell(self, message: dict[str, Any]) -> None:
+        self.channel.send(json.dumps(message))
+
+    async def close(self) -> None:
+        for reader in self._readers:
+            reader.cancel()
+        await self.connection.close()
+
+    def _on_message(self, raw: str) -> None:
+        self.messages.append(json.loads(raw))
+        self._changed.set()
+
+    def _on_state(self) -> None:
+        if self.connection.connectionState == "connected":
+            self._connected.set()
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        self._readers.append(asyncio.ensure_future(self._take(track)))
+
+    async def _take(self, track: MediaStreamTrack) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if track.kind == "audio":
+                self.heard.append((loop.time(), cast(av.AudioFrame, frame).to_ndarray()[0]))
+            else:
+                self.pictures_at.append(loop.time())
+            self._changed.set()
+
+    async def _beat(self) -> None:
+        while True:
+            if self.channel.readyState == "open":
+                self.tell({"type": "heartbeat"})
+            await asyncio.sleep(1)
+
+
+@dataclass
+class Call:
+    """A session that runs, and who calls it."""
+
+    worker: MediaWorker
+    caller: Caller
+    store: EventStore
+    tenant_id: TenantId
+    conversation_id: ConversationId
+    participant_id: ParticipantId
+    answerer: ScriptedAnswerer
+    facts: list[Fact]
+    drain: asyncio.Event
+    session: asyncio.Task[Drained]
+
+    async def join(self, caller: Caller | None = None) -> None:
+        async def offer(sdp: str) -> str:
+            return await self.worker.offer(self.conversation_id, Offer(self.participant_id, sdp))
+
+        await (caller or self.caller).call(offer)
+
+    async def end(self) -> Drained:
+        self.drain.set()
+        async with asyncio.timeout(15):
+            return await self.session
+
+    async def events(self) -> list[RecordedEvent[Payload]]:
+        return await self.store.read(self.tenant_id, conversation_stream(self.conversation_id))
+
+    async def of(self, kind: type[Payload]) -> list[Any]:
+        return [event.payload for event in await self.events() if isinstance(event.payload, kind)]
+
+
+def new_event(payload: Payload) -> NewEvent[Payload]:
+    return NewEvent(
+        event_id=EventId(uuid4()),
+        occurred_at=datetime.now(UTC),
+        actor=Actor(kind=ActorKind.SERVICE, id="tests"),
+        payload=payload,
+    )
+
+
+@asynccontextmanager
+async def live_call(
+    models: Models,
+    store: EventStore,
+    tenant_id: TenantId,
+    recordings: Path,
+    *,
+    lines: Sequence[str] = ("Your claim is handled within five days.",),
+    published: PublishedPersona | None = None,
+    properties: ConversationProperties | None = None,
+) -> AsyncIterator[Call]:
+    published = published or persona()
+    conversation_id = ConversationId(uuid4())
+    stream = conversation_stream(conversation_id)
+    answerer = ScriptedAnswerer(list(lines))
+    pools = [ThreadPoolExecutor(1) for _ in range(4)]
+    studio = Studio(models.renderer, pools[0])
+    parts = Parts(
+        store=store,
+        personas=OnePersona(published),
+        retriever=EmptyLibrary(),
+        answerer=answerer,
+        synthesiser=models.synthesiser,
+        hearing=models.hearing,
+        studio=studio,
+        threads=Threads(HearingThreads(pools[1], pools[2]), pools[3]),
+        recordings=recordings,
+        now=lambda: datetime.now(UTC),
+    )
+    worker = MediaWorker(parts, worker_id=WorkerId(uuid4()), address="http://127.0.0.1:1", sessions_max=2)
+    requested = ConversationRequested(
+        persona_id=published.persona_id,
+        persona_revision=1,
+        policy_revision=published.policy_revision,
+        knowledge_revision=published.knowledge_revision,
+        properties=properties or ConversationProperties(),
+    )
+    await store.append(tenant_id, stream, [new_event(requested)], expected="no_stream", epoch=0)
+    assigned = MediaAssigned(worker_id=worker.worker_id, address=worker.address)
+    await store.append(tenant_id, stream, [new_event(assigned)], expected="any", epoch=1)
+    state = fold(await store.read(tenant_id, stream))
+    drain, facts = asyncio.Event(), list[Fact]()
+    drawing = asyncio.ensure_future(studio.run())
+    spec = SessionSpec(tenant_id, conversation_id, 1, state)
+    session = asyncio.ensure_future(worker.run(spec, drain=drain, report=facts.append))
+    await asyncio.sleep(0.05)
+    caller = Caller()
+    call = Call(
+        worker,
+        caller,
+        store,
+        tenant_id,
+        conversation_id,
+        ParticipantId(uuid4()),
+        answerer,
+        facts,
+        drain,
+        session,
+    )
+    try:
+        yield call
+    finally:
+        await caller.close()
+        drain.set()
+        await asyncio.wait({session}, timeout=10)
+        drawing.cancel()
+        for pool in pools:
+            pool.shutdown(wait=False)

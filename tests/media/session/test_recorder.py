@@ -1,0 +1,135 @@
+"""The recording: files that an ordinary player plays, on the session's timeline, each with its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from uuid import UUID
+
+import av
+import numpy as np
+import pytest
+
+from domain.events.catalogue import RecordingSegmentSealed, TrackKind
+from domain.ids import ConversationId
+from media import recorder as recorder_module
+from media.recorder import Recorder
+from media.speaking.face import YuvFrame
+
+CONVERSATION = ConversationId(UUID("3f0c1d1a-6f0e-4b7c-9a46-0d2f4f1f1a11"))
+FRAME = 960
+
+
+def tone(frames: int, *, start: int = 0) -> list[bytes]:
+    """Frames of a 440 Hz tone, 20 ms each."""
+    at = (np.arange(frames * FRAME) + start * FRAME) / 48_000
+    samples = (np.sin(2 * np.pi * 440 * at) * 8_000).astype("<i2")
+    return [samples[k * FRAME : (k + 1) * FRAME].tobytes() for k in range(frames)]
+
+
+def decoded(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
+        parts = [
+            out.to_ndarray()[0] for frame in container.decode(audio=0) for out in resampler.resample(frame)
+        ]
+    return np.concatenate(parts)
+
+
+def picture(value: int) -> YuvFrame:
+    return YuvFrame(
+        np.full((512, 512), value, np.uint8),
+        np.full((256, 256), 128, np.uint8),
+        np.full((256, 256), 128, np.uint8),
+    )
+
+
+def test_each_track_is_a_playable_file_whose_digest_is_in_its_event(tmp_path: Path) -> None:
+    # Given a recorder, when two seconds of both voices and of pictures are put in and it stops
+    sealed: list[RecordingSegmentSealed] = []
+    recorder = Recorder(tmp_path, CONVERSATION, epoch=1, sealed=sealed.append)
+    for k, frame in enumerate(tone(100)):
+        recorder.sound(TrackKind.PARTICIPANT_AUDIO, k * 20, frame)
+        recorder.sound(TrackKind.PERSONA_AUDIO, k * 20, frame)
+        if k % 2 == 0:
+            recorder.picture(k * 20, picture(60 + k))
+    assert recorder.stop(10)
+
+    # Then there is one segment of each track, two seconds long, with the digest of the file
+    assert {segment.track for segment in sealed} == set(TrackKind)
+    for segment in sealed:
+        path = tmp_path / segment.file
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == segment.sha256
+        assert path.stat().st_size == segment.size_bytes
+        assert segment.duration_ms == pytest.approx(2_000, abs=40)
+        if segment.track is TrackKind.PERSONA_VIDEO:
+            with av.open(str(path)) as container:
+                frames = [frame.width for frame in container.decode(video=0)]
+            assert len(frames) == 50
+            assert set(frames) == {512}
+        else:
+            samples = decoded(path)
+            assert len(samples) == pytest.approx(2 * 48_000, abs=2_000)
+            assert np.abs(samples[20_000:80_000]).max() > 5_000
+    assert recorder.frames_lost == 0
+
+
+def test_a_hole_in_the_sound_is_filled_with_silence_so_that_the_rest_stays_in_place(tmp_path: Path) -> None:
+    # Given half a second of sound, when the next sound comes only after a second and a half
+    sealed: list[RecordingSegmentSealed] = []
+    recorder = Recorder(tmp_path, CONVERSATION, epoch=1, sealed=sealed.append)
+    for k, frame in enumerate(tone(25)):
+        recorder.sound(TrackKind.PARTICIPANT_AUDIO, k * 20, frame)
+    for k, frame in enumerate(tone(25)):
+        recorder.sound(TrackKind.PARTICIPANT_AUDIO, 2_000 + k * 20, frame)
+    assert recorder.stop(10)
+
+    # Then it stands two seconds into the file
+    samples = decoded(tmp_path / sealed[0].file)
+    loud = np.abs(samples.astype(np.int32)) > 3_000
+    assert not loud[int(0.6 * 48_000) : int(1.9 * 48_000)].any()
+    assert loud[int(2.1 * 48_000) : int(2.4 * 48_000)].any()
+
+
+def test_a_long_track_is_cut_into_segments_that_follow_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given segments of one second, when three and a half seconds are recorded
+    monkeypatch.setattr(recorder_module, "SEGMENT_MS_MAX", 1_000)
+    sealed: list[RecordingSegmentSealed] = []
+    recorder = Recorder(tmp_path, CONVERSATION, epoch=2, sealed=sealed.append)
+    for k, frame in enumerate(tone(175)):
+        recorder.sound(TrackKind.PERSONA_AUDIO, 5_000 + k * 20, frame)
+    assert recorder.stop(10)
+
+    # Then four segments stand on the timeline one behind the other, in files named by epoch
+    assert [segment.segment for segment in sealed] == [1, 2, 3, 4]
+    assert [segment.start_media_ms for segment in sealed] == [5_000, 6_000, 7_000, 8_000]
+    assert all("/2-persona_audio-" in segment.file for segment in sealed)
+
+
+def test_a_full_queue_loses_frames_and_counts_them_and_never_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given room for a handful of frames, when far more are put in at once
+    monkeypatch.setattr(recorder_module, "FRAMES_WAITING_MAX", 4)
+    recorder = Recorder(tmp_path, CONVERSATION, epoch=1, sealed=lambda _: None)
+    for k, frame in enumerate(tone(2_000)):
+        recorder.sound(TrackKind.PERSONA_AUDIO, k * 20, frame)
+
+    # Then what did not fit is counted, and the recorder still ends in order
+    assert recorder.frames_lost > 0
+    assert recorder.stop(10)
+    assert not recorder.failed
+
+
+def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_call(tmp_path: Path) -> None:
+    # Given a recorder whose folder is replaced by a file
+    recorder = Recorder(tmp_path, CONVERSATION, epoch=1, sealed=lambda _: None)
+    (tmp_path / str(CONVERSATION)).rmdir()
+    (tmp_path / str(CONVERSATION)).write_text("in the way")
+
+    # When sound comes, then it is refused inside, and `failed` says so
+    recorder.sound(TrackKind.PERSONA_AUDIO, 0, tone(1)[0])
+    assert recorder.stop(10)
+    assert recorder.failed
