@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import hibari
 from hibari.g2p import G2P
 from hibari.g2p.normalize import normalize
 
-from media.speaking.reading import origins, readings
+from media.speaking.reading import origins, plain_readings, readings
 
 # The model was trained on runs up to this length; a longer sentence is spoken in several.
 RUN_PHONEMES_MAX = 400
@@ -33,11 +34,35 @@ class Phoneme:
     word: int
 
 
-class Pronouncer:
-    """Hibari's own rules and dictionary behind our readings. Loading takes about 0.4 s."""
+class Token(Protocol):
+    """What the dictionary says of a piece of text: `whitespace` where the text had some after it."""
 
-    def __init__(self) -> None:
-        self._g2p = G2P()
+    @property
+    def phonemes(self) -> str | None: ...
+
+    @property
+    def whitespace(self) -> str: ...
+
+
+Dictionary = Callable[[str], Sequence[Token]]
+
+
+def hibari_dictionary() -> Dictionary:
+    """Hibari's own rules and word list. Loading takes about 0.4 s."""
+    g2p = G2P()
+
+    def look_up(text: str) -> Sequence[Token]:
+        tokens: Sequence[Token] = g2p.phonemize_tokens(g2p.tokenize(text))
+        return tokens
+
+    return look_up
+
+
+class Pronouncer:
+    """A dictionary behind our readings."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self._dictionary = dictionary
         vocabulary = json.loads((_ASSETS / "vocab.json").read_text(encoding="utf-8"))
         self._ids: dict[str, int] = {str(char): int(number) for char, number in vocabulary.items()}
 
@@ -47,26 +72,31 @@ class Pronouncer:
 
     def pronounce(self, words: Sequence[str]) -> list[Phoneme]:
         """Every phoneme of the words, in order. Empty where nothing in them can be spoken."""
-        spoken: list[str] = []
-        origin: list[int] = []
-        for number, reading in enumerate(readings(words)):
-            pieces = reading.split()
-            spoken += pieces
-            origin += [number] * len(pieces)
+        try:
+            phonemes = self._phonemes(readings(words))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            # The dictionary's rules were made for prose and may stumble over a number or a symbol that
+            # nobody foresaw. A sentence that is committed must be heard: spoken plainly is better than not.
+            phonemes = self._phonemes(plain_readings(words))
+        return phonemes if any(is_voice(phoneme) for phoneme in phonemes) else []
+
+    def _phonemes(self, read: Sequence[str]) -> list[Phoneme]:
+        pieces = [reading.split() for reading in read]
+        spoken = [piece for group in pieces for piece in group]
+        origin = [number for number, group in enumerate(pieces) for _ in group]
         rewritten = normalize(" ".join(spoken))
         if not rewritten:
             return []
         owners = origins(spoken, origin, rewritten.split())
-        tokens = self._g2p.phonemize_tokens(self._g2p.tokenize(rewritten))
         out: list[Phoneme] = []
         at = 0
-        for token in tokens:
+        for token in self._dictionary(rewritten):
             owner = owners[min(at, len(owners) - 1)]
             out += [Phoneme(char, owner) for char in token.phonemes or "" if char in self._ids]
             if token.whitespace:
                 out.append(Phoneme(" ", owner))
                 at += 1
-        return out if any(is_voice(phoneme) for phoneme in out) else []
+        return out
 
 
 def is_voice(phoneme: Phoneme) -> bool:

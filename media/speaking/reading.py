@@ -37,6 +37,8 @@ _WELL_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+", re.ASCII)
 _LINK = re.compile(r"\]\(\S*\)?")
 _EDGES = re.compile(r"^([\"'“”‘’(<\[{]*)(.*?)([\"'“”‘’)>\]},.;:!?…—]*)$", re.DOTALL)
 _MARKS = {"*": "", "_": " ", "`": "", "~": "", "[": "", "]": "", "{": "", "}": "", "<": "", ">": "", "|": ""}
+# The synthesiser has words for these.
+_KNOWN_NUMBERS = "²³½¼¾"
 _ALWAYS = {"24/7": "24 7"}
 _IN_ADDRESS = {
     ".": "dot",
@@ -53,6 +55,7 @@ _IN_ADDRESS = {
     "%": "percent",
     "~": "tilde",
 }
+_PLAIN_PIECE = re.compile(r"[A-Za-z]+|\d", re.ASCII)
 _ADDRESS_PIECE = re.compile(r"[A-Za-z]+|\d+|[^A-Za-z\d]", re.ASCII)
 
 
@@ -66,20 +69,32 @@ def readings(words: Sequence[str]) -> list[str]:
     return [_read(word, digit_by_digit=in_row) for word, in_row in zip(cleaned, rows, strict=True)]
 
 
+def plain_readings(words: Sequence[str]) -> list[str]:
+    """Letters and single digits only: nothing that any rule could stumble over."""
+    return [" ".join(_PLAIN_PIECE.findall(_clean(word))) for word in words]
+
+
 def _clean(word: str) -> str:
     if word.isascii():
         return "".join(c for c in word if c.isprintable())
-    out = []
-    for char in word:
-        category = unicodedata.category(char)
-        if category == "Nd":
-            out.append(str(unicodedata.decimal(char)))
-        elif category[0] == "L":
-            # Ligatures and full-width letters are the same letters to a reader.
-            out.append(unicodedata.normalize("NFKC", char))
-        elif category[0] not in "CM":
-            out.append(char)
-    return "".join(out)
+    return "".join(_plain(char) for char in word)
+
+
+def _plain(char: str) -> str:
+    """A character as the synthesiser knows it; "" for a control character or a loose accent."""
+    category = unicodedata.category(char)
+    if char in _KNOWN_NUMBERS or char.isascii():
+        return char if char.isprintable() else ""
+    if category[0] == "N":
+        # Digits of other scripts, circled and raised ones, ligatures of numbers and Roman numerals.
+        digit = unicodedata.digit(char, None)
+        if digit is not None:
+            return str(digit)
+        return unicodedata.normalize("NFKC", char).replace("⁄", "/")
+    if category[0] == "L":
+        # Ligatures and full-width letters are the same letters to a reader.
+        return unicodedata.normalize("NFKC", char)
+    return "" if category[0] in "CM" else char
 
 
 def _digit_rows(words: Sequence[str]) -> list[bool]:

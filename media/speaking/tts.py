@@ -29,7 +29,7 @@ from domain.speech import (
     Voice,
     written_words,
 )
-from media.speaking.phonemes import Phoneme, Pronouncer, runs
+from media.speaking.phonemes import Phoneme, Pronouncer, hibari_dictionary, runs
 from media.speaking.timing import Timed, Trim, sounds_of, spans_of_words, timed, trim_of
 
 Audio = npt.NDArray[np.float32]
@@ -119,7 +119,7 @@ class HibariSynthesiser:
     def __init__(self, model: Path) -> None:
         """`model` is hibari.onnx as it ships in its package. Loading takes about half a second."""
         self._session = _session_with_durations(model)
-        self._pronouncer = Pronouncer()
+        self._pronouncer = Pronouncer(hibari_dictionary())
         self._lock = threading.Lock()
 
     def warm_up(self) -> None:

@@ -59,7 +59,7 @@ AWKWARD = [
     "U.S. and U.K.", "a" * 80, "aaa-bbb_ccc/ddd", "ﬁne ｆｕｌｌ１２ wi\u200bdth", "tab\tand\nnew line",
     "  spaces   around  ", "(((", "\"'“”‘’\"", "a'b'c'd", "W W W", "É é ü ß ñ", "no-space,after,commas",
     "Well—yes–no-maybe", "١٢٣ ४५", ".5 and 5. and .", "$", "$ 5 $", "% & @ #", "[](/)", "@@", "a@b",
-    "The a to in by the used a the an.", "[x](/ˈA/) y",
+    "The a to in by the used a the an.", "[x](/ˈA/) y", "① ❷ x₂ ⑩ Ⅷ ⅔ 5⁷",
 ]  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_any_mixture_of_awkward_words_keeps_every_word(
     assert_sound(text, synthesiser.synthesise(text, voice=HEART))
 
 
-@given(st.text(alphabet="aZé09.,-$£€%:;/()'\"’@#&+= !?…—x*_~^<>|²½١", min_size=1, max_size=30))
+@given(st.text(alphabet="aZé09.,-$£€%:;/()'\"’@#&+= !?…—x*_~^<>|²½١①", min_size=1, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_any_characters_can_be_spoken_or_passed_over(synthesiser: HibariSynthesiser, text: str) -> None:
     if text.split():

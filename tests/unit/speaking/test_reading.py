@@ -34,6 +34,7 @@ from media.speaking.reading import GROUPED_DIGITS_MAX, NUMBER_DIGITS_MAX, origin
         ("[our policy](https://harbour.example/p)", "our policy"),
         ("ﬁre １２", "fire 12"),
         ("zero\u200bwidth", "zerowidth"),
+        ("① x₂ ⑩ Ⅷ ⅔ ½ m² ٣", "1 x2 10 VIII 2/3 ½ m² 3"),
         ("it’s “fine”", "it’s “fine”"),
     ],
 )
