@@ -68,6 +68,8 @@ class ConversationSummary:
     version: int
     epoch: int
     sealed: ConversationSealed | None
+    # Where the assigned media worker is reached; None while there is none.
+    worker_address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _summary(head: Row[Any], state: Conversation, ended_at: datetime | None) -> 
         version=head.version,
         epoch=head.epoch,
         sealed=state.sealed,
+        worker_address=None if state.worker is None else state.worker.address,
     )
 
 
