@@ -52,7 +52,7 @@ def configure_logs(level: str, *, as_json: bool, stream: TextIO | None = None) -
     first. `level` is a standard level name. Raises ValueError for a name that is none."""
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise ValueError(f"log level {level!r} is not one of debug, info, warning, error; set VIVAVOCE_LOG_LEVEL")
+        raise ValueError(f"{level!r} is none of the log levels debug, info, warning, error")
     out = stream or sys.stdout
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

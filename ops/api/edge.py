@@ -17,12 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ops.api.problem import problem_response
+from ops.api.problem import RETRY_AFTER_S, problem_response
 
 BODY_BYTES_MAX = 512 * 1024
 # Two million characters of documents, four bytes each at most, and the rest of the persona.
 PERSONA_BYTES_MAX = 9 * 1024 * 1024
 BODY_READ_S_MAX = 30.0
+REQUESTS_AT_ONCE_MAX = 256
 
 PERSONAS_PATH = "/v1/personas"
 PAGE_POLICY = (
@@ -37,9 +38,30 @@ _FROM_ANYWHERE = re.compile(r"/v1/conversations/[^/]+/(join|offer|leave)|/sdk/.+
 log = structlog.stdlib.get_logger("vivavoce.api")
 
 
-def wrap(app: ASGIApp) -> ASGIApp:
-    """The edge around the application, outermost first: log, headers, other origins, body."""
-    return AccessLog(ProtectiveHeaders(OtherOrigins(BodyLimit(app))))
+class RequestLimit:
+    """503 at once for more requests than the process can carry, rather than a queue that nobody sees."""
+
+    def __init__(self, app: ASGIApp, *, at_once_max: int = REQUESTS_AT_ONCE_MAX) -> None:
+        self._app, self._at_once_max, self._now = app, at_once_max, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._now >= self._at_once_max:
+            answer = problem_response(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too_busy",
+                "The service is carrying as many requests as it can; ask again in a moment.",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+            await answer(scope, receive, send)
+            return
+        self._now += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._now -= 1
 
 
 class BodyLimit:

@@ -20,7 +20,7 @@ GREETING_CHARS_MAX = 1_000
 SDP_CHARS_MAX = 60_000
 TOKEN_CHARS_MAX = 200
 PAGE_DEFAULT = 50
-PAGE_MAX = 200
+PAGE_MAX = 100
 EVENTS_PAGE_DEFAULT = 100
 EVENTS_PAGE_MAX = 500
 CURSOR_CHARS_MAX = 200
@@ -35,7 +35,7 @@ _EXAMPLE_SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
 def _printable(text: str) -> str:
     """Text that is spoken or given to a model holds no control characters but tab and line ends."""
-    if any(char < " " and char not in "\t\n\r" or char == "\x7f" for char in text):
+    if any((char < " " and char not in "\t\n\r") or char == "\x7f" for char in text):
         raise ValueError("holds control characters; send plain text")
     return text
 
@@ -97,6 +97,7 @@ class PersonaSummary(View):
     revision: int
     name: str
     language: str
+    document_titles: list[str]
     published_at: datetime
 
 
@@ -236,7 +237,7 @@ class ConversationPage(View):
 
 
 class EventPage(View):
-    """`next_after` is given back as `after` for the next page. An empty page says that there is no more yet."""
+    """`next_after` is given back as `after` for the next page. An empty page: there is no more yet."""
 
     events: list[EventView]
     next_after: int

@@ -18,6 +18,8 @@ from domain.errors import InvalidInput, NotFound, RuleBroken, Unavailable, Vivav
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:vivavoce:problem:"
 RETRY_AFTER_S = 1
+# Where a field stands is not part of its name.
+_PLACES = ("body", "query", "path", "header")
 # A body with a thousand mistakes is answered with the first few.
 MISTAKES_MAX = 20
 
@@ -123,16 +125,23 @@ def from_error(error: VivavoceError) -> Response:
         case ApiProblem():
             return problem_response(error.status, error.code, error.detail, headers=error.headers)
         case NotFound():
-            return problem_response(404, error.code, str(error))
+            return problem_response(404, error.code, sentence_of(error))
         case InvalidInput():
-            return problem_response(422, error.code, str(error))
+            return problem_response(422, error.code, sentence_of(error))
         case RuleBroken():
-            return problem_response(409, error.code, str(error))
+            return problem_response(409, error.code, sentence_of(error))
         case Unavailable():
-            return problem_response(503, error.code, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            return problem_response(503, error.code, sentence_of(error), headers=headers)
         case _:
             log.error("api.unexpected_error", error=type(error).__name__)
-            return problem_response(500, error.code, "The request failed. The log of the API has the details.")
+            return problem_response(500, error.code, "The request failed. The API's log has the details.")
+
+
+def sentence_of(error: VivavoceError) -> str:
+    """The error's own words, as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def from_http(error: HTTPException) -> Response:
@@ -154,7 +163,7 @@ def from_mistakes(errors: Iterable[Any]) -> Response:
     mistakes: list[Mistake] = []
     unknown: list[str] = []
     for error in errors:
-        field = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path", "header"))
+        field = ".".join(str(part) for part in error["loc"] if part not in _PLACES)
         if error["type"] == "extra_forbidden":
             unknown.append(field)
             mistakes.append(Mistake(field=field, message="is not known"))
