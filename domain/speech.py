@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NewType
 
@@ -103,7 +103,7 @@ def played_part(
 
 # Beyond these a voice built on one recorded speaker is no longer understood by people and recognisers.
 PITCH_MIN, PITCH_MAX = 0.65, 1.25
-RATE_MIN, RATE_MAX = 0.7, 1.4
+RATE_MIN, RATE_MAX = 0.7, 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,14 @@ class Voice:
             raise ValueError(f"voice {self.name}: rate must lie between {RATE_MIN} and {RATE_MAX}")
         if not 0.0 <= self.pitch_range <= 2.0:
             raise ValueError(f"voice {self.name}: pitch_range must lie between 0 and 2")
+
+    def varied(self, *, pitch: float = 1.0, rate: float = 1.0) -> Voice:
+        """This voice moved by further factors, as far as it can still be understood."""
+        return replace(
+            self,
+            pitch=min(PITCH_MAX, max(PITCH_MIN, self.pitch * pitch)),
+            rate=min(RATE_MAX, max(RATE_MIN, self.rate * rate)),
+        )
 
 
 DEFAULT_VOICE = VoiceName("heart")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from domain.speech import (
+    CALLER_VOICE,
     PITCH_MAX,
     PITCH_MIN,
     RATE_MAX,
@@ -91,3 +92,12 @@ def test_a_voice_that_nobody_would_understand_is_refused(pitch: float, rate: flo
 def test_voices_are_kept_under_their_names() -> None:
     assert all(voice.name == name for name, voice in VOICES.items())
     assert len(VOICES) >= 4
+
+
+def test_a_voice_is_varied_as_far_as_it_can_be_understood() -> None:
+    voice = VOICES[CALLER_VOICE]
+
+    assert voice.varied(pitch=1.1, rate=1.1).pitch == pytest.approx(voice.pitch * 1.1)
+    assert voice.varied(pitch=0.5, rate=9.0) == Voice(
+        CALLER_VOICE, pitch=PITCH_MIN, rate=RATE_MAX, pitch_range=voice.pitch_range
+    )
