@@ -154,6 +154,7 @@ class Caller:
         self.messages: list[dict[str, Any]] = []
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connected = asyncio.Event()
+        self._open = asyncio.Event()
         self._changed = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
@@ -163,6 +164,7 @@ class Caller:
         connection.addTransceiver("video", direction="recvonly")
         self.channel = connection.createDataChannel("vivavoce")
         self.channel.on("message", self._on_message)
+        self.channel.on("open", self._open.set)
         connection.on("track", self._on_track)
         connection.on("connectionstatechange", self._on_state)
         await connection.setLocalDescription(await connection.createOffer())
@@ -170,6 +172,7 @@ class Caller:
         await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         async with asyncio.timeout(10):
             await self._connected.wait()
+            await self._open.wait()
         self._readers.append(asyncio.ensure_future(self._beat()))
 
     async def until(self, true: Callable[[], bool], seconds: float = 15) -> None:

@@ -1,0 +1,231 @@
+"""The laws of the real-time loop, broken on purpose: no store, no connection, no ownership."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from domain.conversation.properties import ConversationProperties
+from domain.errors import StaleEpoch, StoreUnavailable
+from domain.events.catalogue import (
+    FloorChanged,
+    FloorState,
+    GuardrailEvaluated,
+    MediaConnected,
+    MediaDisconnected,
+    RecordingSegmentSealed,
+    ReplyGenerated,
+    SentenceCommitted,
+    SentenceInterrupted,
+    SentencePlayed,
+    Verdict,
+)
+from domain.events.envelope import NewEvent
+from domain.events.payload import Payload
+from domain.ids import ParticipantId, StreamId, TenantId, conversation_stream
+from domain.ports import Appended, EventStore, Expected, Head, Offer
+from media.errors import AnotherParticipant, BadOffer
+from tests.media.session.rig import Caller, Models, live_call, new_event, persona
+
+Speak = Callable[[str], np.ndarray]
+
+
+class Breakable:
+    """A store in front of the real one that can be taken away; remembers when each sentence was durable."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self.away = False
+        self.durable_s: dict[str, float] = {}
+
+    async def append(
+        self,
+        tenant_id: TenantId,
+        stream_id: StreamId,
+        events: Sequence[NewEvent[Payload]],
+        *,
+        expected: Expected,
+        epoch: int,
+    ) -> Appended:
+        if self.away:
+            raise StoreUnavailable("taken away")
+        stored = await self._store.append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
+        for event in events:
+            if isinstance(event.payload, SentenceCommitted):
+                self.durable_s[event.payload.text] = asyncio.get_running_loop().time()
+        return stored
+
+    async def read(self, tenant_id: TenantId, stream_id: StreamId, *, after: int = 0, limit: int = 500):  # type: ignore[no-untyped-def]  # passes through
+        return await self._store.read(tenant_id, stream_id, after=after, limit=limit)
+
+    async def head(self, tenant_id: TenantId, stream_id: StreamId) -> Head | None:
+        return await self._store.head(tenant_id, stream_id)
+
+
+async def test_without_the_store_frames_go_on_and_nothing_unrecorded_is_heard(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a caller who has heard the greeting
+    store = Breakable(event_store)
+    async with live_call(models, store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+
+        # When the store goes away for three seconds and a question is asked meanwhile
+        loop = asyncio.get_running_loop()
+        store.away, gone_s = True, loop.time()
+        call.caller.tell({"type": "text", "text": "How long does it take?"})
+        await asyncio.sleep(3)
+        back_s, store.away = loop.time(), False
+        await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"])
+        await call.end()
+
+        # Then sound and pictures went on without a hole, in silence
+        sound = [t for t, _ in call.caller.heard if gone_s <= t <= back_s]
+        pictures = [t for t in call.caller.pictures_at if gone_s <= t <= back_s]
+        assert len(sound) > 130
+        assert len(pictures) > 60
+        assert [t for t in call.caller.loud_since(gone_s + 0.2) if t < back_s] == []
+        # And the answer was spoken when it was durable, and not before
+        answer = "Your claim is handled within five days."
+        assert call.caller.loud_since(back_s)[0] > store.durable_s[answer] >= back_s
+        assert answer in [s.text for s in await call.of(SentenceCommitted)]
+        assert len(await call.of(SentencePlayed)) == 3
+
+
+async def test_a_sentence_is_durable_with_its_verdict_before_its_first_sound(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a call whose first sentence is the disclosure
+    store = Breakable(event_store)
+    async with live_call(models, store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: bool(call.caller.loud_since(0)))
+
+        # Then the record had it before a sound of it was received, and its verdict stands before it
+        assert store.durable_s["You are speaking with an AI."] < call.caller.loud_since(0)[0]
+        await call.end()
+        events = [event.payload for event in await call.events()]
+        first = next(k for k, payload in enumerate(events) if isinstance(payload, SentenceCommitted))
+        verdict = events[first - 1]
+        assert isinstance(verdict, GuardrailEvaluated)
+        assert (verdict.verdict, verdict.candidate) == (Verdict.ALLOW, "You are speaking with an AI.")
+
+
+async def test_what_the_policy_stops_is_not_heard_and_its_verdict_is_recorded(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a rule against promises, and an answer that makes one
+    published = persona(
+        guardrails=[
+            {
+                "guardrail_name": "no_promise",
+                "scope": "output",
+                "test": {"kind": "pattern", "any_of": [r"\bwe will pay\b"]},
+                "verdict": "refuse",
+                "say": "I can't promise a payment.",
+            }
+        ]
+    )
+    lines = ["We have your report. We will pay you on Monday. And that is certain."]
+    async with live_call(models, event_store, tenant_id, tmp_path, lines=lines, published=published) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+
+        # When the question is asked
+        call.caller.tell({"type": "text", "text": "Will you pay?"})
+        await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"])
+        await call.end()
+
+        # Then what is said in its place is, and nothing after it
+        said = [s.text for s in await call.of(SentenceCommitted)][2:]
+        assert said == ["We have your report.", "I can't promise a payment."]
+        stopped = [v for v in await call.of(GuardrailEvaluated) if v.verdict is Verdict.REFUSE]
+        assert [(v.rule, v.candidate) for v in stopped] == [("no_promise", "We will pay you on Monday.")]
+        assert [r.finish for r in await call.of(ReplyGenerated)] == ["stopped_by_policy"]
+
+
+async def test_a_caller_who_reconnects_goes_on_with_the_same_session(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a caller whose connection breaks while the persona speaks
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: "speaking" in call.caller.states())
+        await call.caller.close()
+
+        # When they come back by a new connection
+        again = Caller()
+        await call.join(again)
+        again.tell({"type": "text", "text": "Are you still there?"})
+        await again.until(lambda: again.states()[-2:] == ["speaking", "listening"], 20)
+        await call.end()
+        await again.close()
+
+        # Then both connections stand in the record, nobody joined twice, and every sentence has one fate
+        assert [c.connection for c in await call.of(MediaConnected)] == [1, 2]
+        assert [d.connection for d in await call.of(MediaDisconnected)][:1] == [1]
+        fates = [
+            *[p.sentence_id for p in await call.of(SentencePlayed)],
+            *[i.sentence_id for i in await call.of(SentenceInterrupted)],
+        ]
+        assert sorted(fates) == sorted(s.sentence_id for s in await call.of(SentenceCommitted))
+
+
+async def test_a_second_participant_is_refused_with_a_sentence(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a call that has its participant, when another one offers, then it is refused
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        await call.join()
+        with pytest.raises(AnotherParticipant, match="only one can"):
+            await call.worker.offer(call.conversation_id, Offer(ParticipantId(uuid4()), "v=0"))
+
+
+async def test_an_offer_that_is_none_is_refused_with_a_sentence(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a session that waits, when something else than SDP comes, then the sentence says so
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        for sdp in ("hello", "v=0\r\n", "m=audio"):
+            with pytest.raises(BadOffer):
+                await call.worker.offer(call.conversation_id, Offer(call.participant_id, sdp))
+
+
+async def test_a_session_that_lost_its_ownership_falls_silent_and_writes_nothing(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a call in mid-sentence, when a later epoch takes it over
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: "speaking" in call.caller.states())
+        stream = conversation_stream(call.conversation_id)
+        taken = new_event(FloorChanged(state=FloorState.LISTENING, reason="taken"))
+        await event_store.append(tenant_id, stream, [taken], expected="any", epoch=2)
+
+        # Then at its next fact the session ends, and nothing of it stands after the takeover
+        with pytest.raises(StaleEpoch):
+            async with asyncio.timeout(10):
+                await call.session
+        assert (await call.events())[-1].event_id == taken.event_id
+
+
+async def test_a_call_without_recording_and_without_video_has_neither(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a call that is only sound and is not to be recorded
+    properties = ConversationProperties(enable_recording=False, audio_only=True)
+    async with live_call(models, event_store, tenant_id, tmp_path, properties=properties) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+        drained = await call.end()
+
+        # Then no picture was sent, and the capture has no gap
+        assert call.caller.pictures_at == []
+        assert drained.gaps == ()
+        assert await call.of(RecordingSegmentSealed) == []
