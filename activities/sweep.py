@@ -79,36 +79,19 @@ def unsealed_in(engine: AsyncEngine) -> ReadUnsealed:
     return read
 
 
-class Sweep:
-    """Call `once` at the start of a process and then at each interval. Several sweeps at once are harmless:
-    a workflow's id is its conversation's, and the server runs one at a time."""
+# Starts the workflow of an open stream; False when it runs already.
+EnsureRunning = Callable[[Unsealed], Awaitable[bool]]
 
-    def __init__(self, client: Client, read: ReadUnsealed, *, continue_after_messages: int) -> None:
-        self._client, self._read = client, read
-        self._continue_after_messages = continue_after_messages
-        self._place: Unsealed | None = None
 
-    async def once(self) -> Swept:
-        """Raises StoreUnavailable or Unavailable; the next sweep goes on with the page that failed."""
-        looked_at, started = 0, 0
-        for _ in range(SWEEP_PAGES_MAX):
-            page = await self._read(self._place, SWEEP_PAGE_MAX)
-            for unsealed in page:
-                started += await self._ensure_running(unsealed)
-            looked_at += len(page)
-            self._place = page[-1] if len(page) == SWEEP_PAGE_MAX else None
-            if self._place is None:
-                break
-        return Swept(open=looked_at, started=started)
-
-    async def _ensure_running(self, unsealed: Unsealed) -> bool:
+def started_on(client: Client, *, continue_after_messages: int) -> EnsureRunning:
+    async def ensure(unsealed: Unsealed) -> bool:
         given = ConversationInput(
             tenant_id=unsealed.tenant_id,
             conversation_id=unsealed.conversation_id,
-            continue_after_messages=self._continue_after_messages,
+            continue_after_messages=continue_after_messages,
         )
         try:
-            await self._client.start_workflow(
+            await client.start_workflow(
                 CONVERSATION_WORKFLOW,
                 given,
                 id=str(unsealed.conversation_id),
@@ -123,3 +106,28 @@ class Sweep:
             raise Unavailable("Temporal did not start a workflow in time") from error
         log.info("sweep.workflow_started", conversation_id=str(unsealed.conversation_id))
         return True
+
+    return ensure
+
+
+class Sweep:
+    """Call `once` at the start of a process and then at each interval. Several sweeps at once are harmless:
+    a workflow's id is its conversation's, and the server runs one at a time."""
+
+    def __init__(self, read: ReadUnsealed, ensure: EnsureRunning) -> None:
+        self._read, self._ensure = read, ensure
+        self._place: Unsealed | None = None
+
+    async def once(self) -> Swept:
+        """At most SWEEP_PAGES_MAX pages. Raises StoreUnavailable or Unavailable; the next sweep goes on with
+        the page that failed."""
+        looked_at, started = 0, 0
+        for _ in range(SWEEP_PAGES_MAX):
+            page = await self._read(self._place, SWEEP_PAGE_MAX)
+            for unsealed in page:
+                started += await self._ensure(unsealed)
+            looked_at += len(page)
+            self._place = page[-1] if len(page) == SWEEP_PAGE_MAX else None
+            if self._place is None:
+                break
+        return Swept(open=looked_at, started=started)

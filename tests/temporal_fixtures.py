@@ -23,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.media_session import MediaSessionActivities, media_workers
 from domain.conversation.properties import ConversationProperties
-from domain.events.catalogue import ConversationRequested, EndReason
+from domain.events.catalogue import ConversationRequested, ConversationSealed, EndReason
 from domain.events.envelope import Actor, ActorKind, NewEvent, RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, EventId, PersonaId, TenantId, conversation_stream
@@ -140,9 +140,10 @@ class World:
         return [event.payload.type for event in await self.events(conversation_id)]
 
     async def status(self, conversation_id: ConversationId) -> ConversationStatus:
-        return await self.client.get_workflow_handle(str(conversation_id)).query(
+        status: ConversationStatus = await self.client.get_workflow_handle(str(conversation_id)).query(
             QUERY_STATUS, result_type=ConversationStatus
         )
+        return status
 
     async def end(
         self,
@@ -150,16 +151,20 @@ class World:
         command_id: UUID | None = None,
         reason: EndReason = EndReason.REQUESTED,
     ) -> ConversationStatus:
-        return await self.client.get_workflow_handle(str(conversation_id)).execute_update(
+        status: ConversationStatus = await self.client.get_workflow_handle(
+            str(conversation_id)
+        ).execute_update(
             UPDATE_END,
             EndConversation(command_id=command_id or uuid4(), reason=reason),
             result_type=ConversationStatus,
         )
+        return status
 
     async def outcome(self, conversation_id: ConversationId) -> ConversationOutcome:
         handle = self.client.get_workflow_handle(str(conversation_id), result_type=ConversationOutcome)
         async with asyncio.timeout(EVENTUALLY_S * 2):
-            return await handle.result()
+            outcome: ConversationOutcome = await handle.result()
+            return outcome
 
     async def media_sessions(self, conversation_id: ConversationId) -> list[str]:
         """The ids of the media session workflows of a conversation, oldest first."""
@@ -200,6 +205,21 @@ class World:
                 except RPCError as error:
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise
+            await self._close(conversation_id)
+
+    async def _close(self, conversation_id: ConversationId) -> None:
+        """Seals what a test left open, so that no later sweep takes it up."""
+        stream = conversation_stream(conversation_id)
+        head = await self.store.head(self.tenant_id, stream)
+        if head is None or head.sealed:
+            return
+        seal: NewEvent[Payload] = NewEvent(
+            event_id=EventId(uuid4()),
+            occurred_at=datetime.now(UTC),
+            actor=Actor(kind=ActorKind.SYSTEM, id="tests"),
+            payload=ConversationSealed(count=head.version, headers_sha256="", capture="incomplete"),
+        )
+        await self.store.append(self.tenant_id, stream, [seal], expected="any", epoch=head.epoch + 1)
 
 
 @pytest.fixture

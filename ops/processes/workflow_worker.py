@@ -18,7 +18,7 @@ from activities.failures import CodesOnly
 from activities.store.engine import create_engine
 from activities.store.event_store import PostgresEventStore
 from activities.store.roles import check_role
-from activities.sweep import Sweep, unsealed_in
+from activities.sweep import Sweep, started_on, unsealed_in
 from domain.errors import Unavailable
 from domain.ports import EventStore
 from ops.processes.temporal_client import connect
@@ -81,7 +81,8 @@ async def run(settings: Settings) -> None:
 
 async def serve(client: Client, engine: AsyncEngine, settings: Settings, stop: asyncio.Event) -> None:
     """Until `stop` is set."""
-    sweep = Sweep(client, unsealed_in(engine), continue_after_messages=settings.continue_as_new_messages)
+    ensure = started_on(client, continue_after_messages=settings.continue_as_new_messages)
+    sweep = Sweep(unsealed_in(engine), ensure)
     async with workflow_worker(client, PostgresEventStore(engine)):
         log.info("workflows.ready", queue=WORKFLOW_QUEUE)
         async with asyncio.TaskGroup() as tasks:
