@@ -135,7 +135,7 @@ def _check_head(
     if expected == "any":
         return
     version = 0 if expected == "no_stream" else expected
-    if stored != list(range(version + 1, len(stream.events) + 1)):
+    if len(stream.events) != version + len(stored) or (stored and stored[0] != version + 1):
         raise VersionConflict(stream_id, expected=version, actual=len(stream.events))
 
 
