@@ -12,6 +12,8 @@ from domain.conversation.words import Word
 ATTENTION_FLOOR = 1e-4
 WORD_MS_MIN = 20
 """A word keeps this length, so that nothing is said in no time."""
+GAP_MS_MIN = 160
+"""A shorter silence may be the closure of a consonant, inside a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,35 @@ def _voiced_place(voiced_ms: float, voiced: Sequence[Span], *, later: bool = Fal
 
 
 def within_speech(words: Sequence[Word], voiced: Sequence[Span]) -> tuple[Word, ...]:
-    """The same words with silence at their edges taken off, in order and without overlap."""
+    """The same words with silence taken off, in order and without overlap.
+
+    A word that reaches over a pause is placed on the side where more of it was said.
+    """
     fitted: list[Word] = []
     earliest = 0
     for word in words:
         start, end = word.start_ms, word.end_ms
-        touched = [span for span in voiced if span.start_ms < end and span.end_ms > start]
-        if touched:
-            start, end = max(start, touched[0].start_ms), min(end, touched[-1].end_ms)
+        parts = [
+            Span(max(start, part.start_ms), min(end, part.end_ms))
+            for part in _bridged(voiced)
+            if part.start_ms < end and part.end_ms > start
+        ]
+        if parts:
+            longest = max(parts, key=lambda part: part.end_ms - part.start_ms)
+            start, end = longest.start_ms, longest.end_ms
         start = max(start, earliest)
         end = max(end, start + WORD_MS_MIN)
         fitted.append(replace(word, start_ms=start, end_ms=end))
         earliest = end
     return tuple(fitted)
+
+
+def _bridged(voiced: Sequence[Span]) -> list[Span]:
+    """Spans without the short silences that lie inside words."""
+    joined: list[Span] = []
+    for span in voiced:
+        if joined and span.start_ms - joined[-1].end_ms < GAP_MS_MIN:
+            joined[-1] = Span(joined[-1].start_ms, span.end_ms)
+        else:
+            joined.append(span)
+    return joined
