@@ -13,7 +13,7 @@ from typing import Literal
 
 import structlog
 
-from domain.conversation.transcript import Line, Role
+from domain.conversation.transcript import Line
 from domain.errors import Unavailable
 from domain.events.catalogue import (
     EndReason,
@@ -27,8 +27,9 @@ from domain.events.catalogue import (
 from domain.ids import EventId, ReplyId, TenantId, TurnId
 from domain.mind.emotion import Emotion
 from domain.mind.gate import GateState, Judgement
+from domain.mind.grounded import search_question
 from domain.mind.persona import PublishedPersona
-from domain.mind.prompt import Passage, Prompt, assemble
+from domain.mind.prompt import OwnTexts, Passage, Prompt, assemble
 from domain.mind.sentences import SentenceBuffer, split_sentences
 from domain.ports import Answerer, Retriever
 from media.scribe import Scribe
@@ -40,8 +41,6 @@ SENTENCES_REPLY_MAX = 12
 PASSAGES_MAX = 6
 RETRIEVAL_S_MAX = 1.0
 ANSWER_S_MAX = 30.0
-# A question shorter than this leans on the one before it.
-SHORT_QUESTION_WORDS = 5
 
 Finish = Literal["complete", "cancelled", "stopped_by_policy", "failed"]
 
@@ -254,19 +253,18 @@ class Brain:
         return passages
 
     def _prompt(self, asked: Asked, passages: tuple[Passage, ...]) -> Prompt:
+        persona = self._published.persona
         return assemble(
             turn_id=asked.turn_id,
-            system=self._published.persona.system_prompt,
+            system=persona.system_prompt,
             context=self._context,
             said=asked.said,
             question=asked.question,
             passages=passages,
+            texts=OwnTexts(persona.name, persona.disclosure, persona.not_found),
         )
 
 
 def _with_context(asked: Asked) -> str:
-    """The question, with the one before it when it is too short to stand alone ("And by when?")."""
-    before = [line.text for line in asked.said if line.role is Role.USER]
-    if before and len(asked.question.split()) < SHORT_QUESTION_WORDS:
-        return f"{before[-1]} {asked.question}"
-    return asked.question
+    """The question, with the one before it where it leans on that ("And by when?")."""
+    return search_question(asked.question, [(line.role, line.text) for line in asked.said])

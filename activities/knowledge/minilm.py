@@ -8,6 +8,7 @@ out of processes that only publish or search.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,9 @@ LAYERS, HEADS = 6, 12
 HEAD_DIMENSIONS = DIMENSIONS // HEADS
 # The model was trained on texts up to this long; what comes after is not read.
 TOKENS_MAX = 256
+# Vectors of the newest texts are kept (6 MB): a question is embedded once for retrieval and for the answer,
+# and a document's sentences once for every call that comes near them.
+REMEMBERED_MAX = 4_096
 # Texts of one run are padded to the longest of them, so that runs stay small and alike.
 BATCH_MAX = 16
 _EPSILON = 1e-12
@@ -55,6 +59,8 @@ class MiniLm:
         self._tokenizer.no_padding()
         # The tokenizer is one object with settings; onnxruntime's sessions are safe to share.
         self._tokenizing = threading.Lock()
+        self._remembered: OrderedDict[str, Vectors] = OrderedDict()
+        self._remembering = threading.Lock()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -62,6 +68,19 @@ class MiniLm:
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        with self._remembering:
+            known = {text: self._remembered[text] for text in texts if text in self._remembered}
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        known |= zip(fresh, self._compute(fresh), strict=True)
+        with self._remembering:
+            for text in texts:
+                self._remembered[text] = known[text]
+                self._remembered.move_to_end(text)
+            while len(self._remembered) > REMEMBERED_MAX:
+                self._remembered.popitem(last=False)
+        return np.stack([known[text] for text in texts]) if texts else np.zeros((0, DIMENSIONS), np.float32)
+
+    def _compute(self, texts: Sequence[str]) -> Vectors:
         vectors: Vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         if not texts:
             return vectors

@@ -82,7 +82,7 @@ class RetrievalUnavailable(Unavailable):
 class PostgresRetriever:
     """The retriever over the chunks that `ingest` stored."""
 
-    def __init__(self, engine: AsyncEngine, *, embedder: Embedder, executor: Executor) -> None:
+    def __init__(self, engine: AsyncEngine, embedder: Embedder, executor: Executor) -> None:
         self._engine, self._embedder, self._executor = engine, embedder, executor
 
     async def retrieve(

@@ -252,6 +252,8 @@ class Persona(_PersonaText):
         _refuse_repeats("document_id", [document.document_id for document in self.documents])
         if sum(len(document.text) for document in self.documents) > DOCUMENTS_CHARS_MAX:
             raise ValueError(f"the documents hold more than {DOCUMENTS_CHARS_MAX} characters together")
+        if _holds_nul(self.model_dump()):
+            raise ValueError("a text holds a NUL character, which cannot be stored; remove it")
         return self
 
     @property
@@ -362,6 +364,17 @@ def _fields(place: tuple[int | str, ...]) -> list[str]:
 
 _DOCUMENT_TAGS = frozenset({"Document", "DocumentFile"})
 _TEST_TAGS = frozenset({"pattern", "personal_data", "secret"})
+
+
+def _holds_nul(value: object) -> bool:
+    match value:
+        case str():
+            return "\x00" in value
+        case Mapping():
+            return any(_holds_nul(item) for item in value.values())
+        case tuple() | list():
+            return any(_holds_nul(item) for item in value)
+    return False
 
 
 def _refuse_repeats(field: str, values: list[str]) -> None:

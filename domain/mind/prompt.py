@@ -26,6 +26,15 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnTexts:
+    """What the persona says in fixed words, as published; empty where an answerer must do without."""
+
+    name: str = ""
+    disclosure: str = ""
+    not_found: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     turn_id: TurnId
     system: str
@@ -35,6 +44,7 @@ class Prompt:
     # The newest words of the person, which the answer is for.
     question: str
     passages: tuple[Passage, ...]
+    texts: OwnTexts = OwnTexts()
 
     def to_json(self) -> Json:
         return {
@@ -42,6 +52,11 @@ class Prompt:
             "context": self.context,
             "said": [{"role": role.value, "text": text} for role, text in self.said],
             "question": self.question,
+            "texts": {
+                "name": self.texts.name,
+                "disclosure": self.texts.disclosure,
+                "not_found": self.texts.not_found,
+            },
             "passages": [
                 {
                     "document_id": passage.document_id,
@@ -68,7 +83,8 @@ def assemble(
     said: tuple[Line, ...],
     question: str,
     passages: tuple[Passage, ...],
+    texts: OwnTexts,
 ) -> Prompt:
     """The newest LINES_MAX lines are kept; older ones are what memory is for."""
     kept = tuple((line.role, line.text) for line in said[-LINES_MAX:])
-    return Prompt(turn_id, system, context, kept, question, passages)
+    return Prompt(turn_id, system, context, kept, question, passages, texts)

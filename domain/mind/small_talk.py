@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from domain.conversation.transcript import Role
 from domain.mind.grounded import words_of
+from domain.mind.prompt import OwnTexts
 
 # Small talk is short; what is longer holds a question.
 SMALL_TALK_WORDS_MAX = 14
 REPEATED_SENTENCES_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class OwnTexts:
-    """The persona's own fixed texts, as published."""
-
-    name: str
-    disclosure: str
-    not_found: str
 
 
 _ASKS_AI = re.compile(
