@@ -29,7 +29,7 @@ from domain.mind.emotion import Emotion
 from domain.mind.gate import Gate
 from domain.mind.persona import PublishedPersona
 from domain.ports import Drained, Fact, FactKind, Offer, SessionSpec
-from domain.speech import VOICES, Voice, VoiceName
+from domain.speech import VOICES, VoiceName
 from media.brain import Brain
 from media.clock import MediaClock
 from media.dialogue import Dialogue
@@ -297,12 +297,7 @@ class Session:
     def _make_speaker(self) -> Speaker:
         persona = self._published.persona
         named = VOICES[VoiceName(persona.voice.name)]
-        voice = Voice(
-            named.name,
-            pitch=min(max(named.pitch * persona.voice.pitch, 0.65), 1.25),
-            rate=min(max(named.rate * persona.voice.rate, 0.7), 1.4),
-            pitch_range=named.pitch_range,
-        )
+        voice = named.varied(pitch=persona.voice.pitch, rate=persona.voice.rate)
         return Speaker(
             scribe=self._scribe,
             gate=Gate(persona.policy),

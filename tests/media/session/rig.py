@@ -269,6 +269,21 @@ def new_event(payload: Payload) -> NewEvent[Payload]:
     )
 
 
+async def assigned_call(
+    store: EventStore,
+    spec: tuple[TenantId, ConversationId],
+    requested: ConversationRequested,
+    worker: MediaWorker,
+) -> SessionSpec:
+    """The events that stand before a session begins, and what it is given."""
+    tenant_id, conversation_id = spec
+    stream = conversation_stream(conversation_id)
+    await store.append(tenant_id, stream, [new_event(requested)], expected="no_stream", epoch=0)
+    assigned = MediaAssigned(worker_id=worker.worker_id, address=worker.address)
+    await store.append(tenant_id, stream, [new_event(assigned)], expected="any", epoch=1)
+    return SessionSpec(tenant_id, conversation_id, 1, fold(await store.read(tenant_id, stream)))
+
+
 @asynccontextmanager
 async def live_call(
     models: Models,
@@ -281,8 +296,6 @@ async def live_call(
     properties: ConversationProperties | None = None,
 ) -> AsyncIterator[Call]:
     published = published or persona()
-    conversation_id = ConversationId(uuid4())
-    stream = conversation_stream(conversation_id)
     answerer = ScriptedAnswerer(list(lines))
     pools = [ThreadPoolExecutor(1) for _ in range(4)]
     studio = Studio(models.renderer, pools[0])
@@ -306,30 +319,17 @@ async def live_call(
         knowledge_revision=published.knowledge_revision,
         properties=properties or ConversationProperties(),
     )
-    await store.append(tenant_id, stream, [new_event(requested)], expected="no_stream", epoch=0)
-    assigned = MediaAssigned(worker_id=worker.worker_id, address=worker.address)
-    await store.append(tenant_id, stream, [new_event(assigned)], expected="any", epoch=1)
-    state = fold(await store.read(tenant_id, stream))
-    drain, facts = asyncio.Event(), list[Fact]()
+    conversation_id = ConversationId(uuid4())
+    spec = await assigned_call(store, (tenant_id, conversation_id), requested, worker)
+    drain, facts, caller = asyncio.Event(), list[Fact](), Caller()
     drawing = asyncio.ensure_future(studio.run())
-    spec = SessionSpec(tenant_id, conversation_id, 1, state)
     session = asyncio.ensure_future(worker.run(spec, drain=drain, report=facts.append))
-    await asyncio.sleep(0.05)
-    caller = Caller()
-    call = Call(
-        worker,
-        caller,
-        store,
-        tenant_id,
-        conversation_id,
-        ParticipantId(uuid4()),
-        answerer,
-        facts,
-        drain,
-        session,
-    )
+    participant_id = ParticipantId(uuid4())
+    await worker_carries(worker)
     try:
-        yield call
+        yield Call(
+            worker, caller, store, tenant_id, conversation_id, participant_id, answerer, facts, drain, session
+        )
     finally:
         await caller.close()
         drain.set()
@@ -337,3 +337,9 @@ async def live_call(
         drawing.cancel()
         for pool in pools:
             pool.shutdown(wait=False)
+
+
+async def worker_carries(worker: MediaWorker) -> None:
+    async with asyncio.timeout(5):
+        while not worker.sessions:
+            await asyncio.sleep(0.01)

@@ -1,0 +1,115 @@
+"""The studio: every session's picture on the beat, speaking ones in a batch, and none waiting for another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from typing import cast
+
+import numpy as np
+
+from domain.mind.emotion import Emotion
+from domain.speech import Sound
+from media.speaking.face import FaceMotion, FaceRenderer, FrameMemory, MouthTrack, Pose, YuvFrame
+from media.studio import Expression, Seat, Studio
+
+LISTENING = Expression(Emotion.NEUTRAL, 0.5, speaking=False, mouth=None, at_s=0.0)
+SPEAKING = Expression(
+    Emotion.CONTENT, 0.5, speaking=True, mouth=MouthTrack((Sound("ɑ", 0.0, 1.0),)), at_s=0.3
+)
+
+
+class CountingRenderer:
+    """Draws nothing, and remembers how many poses came together."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.memories: list[FrameMemory] = []
+
+    def render(self, poses: Sequence[Pose], memory: FrameMemory) -> list[YuvFrame]:
+        self.batches.append(len(poses))
+        self.memories.append(memory)
+        chroma = np.zeros((1, 1), np.uint8)
+        return [YuvFrame(np.zeros((2, 2), np.uint8), chroma, chroma) for _ in poses]
+
+
+class Room:
+    """A studio that draws until the test leaves it."""
+
+    def __init__(self, renderer: CountingRenderer) -> None:
+        self.thread = ThreadPoolExecutor(1)
+        self.studio = Studio(cast(FaceRenderer, renderer), self.thread)
+
+    async def __aenter__(self) -> Studio:
+        self.task = asyncio.ensure_future(self.studio.run())
+        return self.studio
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
+        self.thread.shutdown()
+
+
+def seat(now: Expression, filmed: list[YuvFrame] | None = None) -> Seat:
+    films = [] if filmed is None else filmed
+    return Seat(FaceMotion(Random(1)), lambda: now, films.append)
+
+
+async def test_speaking_sessions_are_drawn_together_and_listening_ones_alone() -> None:
+    # Given two who speak and one who listens
+    renderer = CountingRenderer()
+    seats = [seat(SPEAKING), seat(SPEAKING), seat(LISTENING)]
+    async with Room(renderer) as studio:
+        for each in seats:
+            studio.take(each)
+        # When a picture of each has come
+        for each in seats:
+            await each.pictures.get()
+
+    # Then the speakers came out of one batch with one memory, the listener out of its own
+    assert renderer.batches[:2] == [2, 1]
+    assert renderer.memories[1] is seats[2].memory
+    assert renderer.memories[0] is not seats[0].memory
+
+
+async def test_pictures_that_nobody_fetches_are_replaced_and_still_filmed() -> None:
+    # Given a page that fetches no picture
+    filmed: list[YuvFrame] = []
+    slow = seat(LISTENING, filmed)
+    async with Room(CountingRenderer()) as studio:
+        studio.take(slow)
+        await asyncio.sleep(0.3)
+
+    # Then one waits, the newest, and all were filmed
+    assert len(filmed) > 2
+    assert slow.pictures.qsize() == 1
+    assert slow.pictures.get_nowait() is filmed[-1]
+
+
+async def test_the_beat_is_twenty_five_a_second() -> None:
+    # Given a second of drawing
+    filmed: list[YuvFrame] = []
+    async with Room(CountingRenderer()) as studio:
+        studio.take(seat(LISTENING, filmed))
+        await asyncio.sleep(1.02)
+
+    # Then about 25 pictures were drawn, and never more
+    assert 15 <= len(filmed) <= 27
+
+
+async def test_who_has_left_is_not_drawn_any_more() -> None:
+    # Given a session that leaves
+    filmed: list[YuvFrame] = []
+    gone = seat(LISTENING, filmed)
+    async with Room(CountingRenderer()) as studio:
+        studio.take(gone)
+        await gone.pictures.get()
+        studio.leave(gone)
+        await asyncio.sleep(0.1)
+        count = len(filmed)
+        await asyncio.sleep(0.2)
+
+    # Then no picture of it is drawn
+    assert len(filmed) == count
