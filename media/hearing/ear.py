@@ -1,8 +1,8 @@
 """The ear of one session: sound in, turns out.
 
 Speech activity and the floor are decided where the sound arrives, since both take microseconds. Recognition
-and the end-of-turn judge run beside them in threads, from the first pause on, so that what they find is mostly
-there when the turn is taken to be over.
+and the end-of-turn judge run beside them in threads, from the first pause on, so that what they find is
+mostly there when the turn is taken to be over.
 """
 
 from __future__ import annotations

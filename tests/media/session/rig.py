@@ -341,5 +341,5 @@ async def live_call(
 
 async def worker_carries(worker: MediaWorker) -> None:
     async with asyncio.timeout(5):
-        while not worker.sessions:
+        while not worker.sessions:  # noqa: ASYNC110 - the worker has no event for it
             await asyncio.sleep(0.01)
