@@ -48,10 +48,16 @@ class FactPublisher:
     """
 
     def __init__(
-        self, receiver: FactReceiver, *, epoch: int, publisher: UUID, on_gone: Callable[[], None]
+        self,
+        receiver: FactReceiver,
+        *,
+        epoch: int,
+        publisher: UUID,
+        on_gone: Callable[[], None],
+        alive_check_s: float = ALIVE_CHECK_S,
     ) -> None:
         self._receiver, self._epoch, self._publisher = receiver, epoch, publisher
-        self._on_gone = on_gone
+        self._on_gone, self._alive_check_s = on_gone, alive_check_s
         self._pending: tuple[Fact, ...] = ()
         self._sending: MediaFacts | None = None
         self._sequence = 0
@@ -72,7 +78,7 @@ class FactPublisher:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(self._wake.wait(), ALIVE_CHECK_S)
+                    await asyncio.wait_for(self._wake.wait(), self._alive_check_s)
                 except TimeoutError:
                     await self._check()
                     continue

@@ -22,7 +22,12 @@ from temporalio.service import RPCError
 from activities.store.failures import store_failures
 from domain.errors import Unavailable
 from domain.ids import ConversationId, StreamId, TenantId
-from workflows.contracts import CONVERSATION_WORKFLOW, WORKFLOW_QUEUE, ConversationInput
+from workflows.contracts import (
+    CONVERSATION_WORKFLOW,
+    WORKFLOW_QUEUE,
+    WORKFLOW_TASK_TIMEOUT,
+    ConversationInput,
+)
 
 log = structlog.get_logger()
 
@@ -98,6 +103,7 @@ def started_on(client: Client, *, continue_after_messages: int) -> EnsureRunning
                 task_queue=WORKFLOW_QUEUE,
                 # One that failed or was terminated has left its record open: it is begun again.
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
                 rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:

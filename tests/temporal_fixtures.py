@@ -38,6 +38,7 @@ from workflows.contracts import (
     QUERY_STATUS,
     UPDATE_END,
     WORKFLOW_QUEUE,
+    WORKFLOW_TASK_TIMEOUT,
     ConversationInput,
     ConversationOutcome,
     ConversationStatus,
@@ -128,6 +129,7 @@ class World:
             ),
             id=str(conversation_id),
             task_queue=WORKFLOW_QUEUE,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
         )
 
     def handle(self, conversation_id: ConversationId) -> WorkflowHandle[object, object]:

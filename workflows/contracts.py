@@ -43,6 +43,9 @@ QUERY_STATUS = "status"
 # --- bounds -------------------------------------------------------------------------------------------
 # Messages after which a workflow continues as new, unless the server suggests it earlier.
 CONTINUE_AFTER_MESSAGES = 1000
+# A workflow task that a killed process had just been given comes to another one after this; the default of
+# ten seconds is longer than a call should do without its workflow.
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
 # A worker that is not heard from for so long has lost its session.
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 # A worker that was just claimed polls its own queue; one that does not take the work up has died since.

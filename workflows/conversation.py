@@ -51,6 +51,7 @@ with workflow.unsafe.imports_passed_through():
         SIGNAL_ENDED,
         SIGNAL_FACTS,
         UPDATE_END,
+        WORKFLOW_TASK_TIMEOUT,
         AppendLost,
         AppendStarted,
         ConversationInput,
@@ -236,6 +237,7 @@ class ConversationWorkflow:
                     cause=action.cause or self._lost_event_id,
                 ),
                 id=media_session_id(self._given.conversation_id, action.epoch),
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
                 # Continue-as-new closes the parent, and the call must go on.
                 parent_close_policy=ParentClosePolicy.ABANDON,
             )

@@ -324,22 +324,25 @@ def next_deadline(state: Lifecycle) -> datetime | None:
 
 
 def coalesce(pending: tuple[Fact, ...], fact: Fact) -> tuple[Fact, ...]:
-    """`pending` with one more fact, and never more than FACTS_PENDING_MAX: of a connection that came and
-    went several times the last two changes say all, one ACTIVITY says as much as many, and the first wish
-    to end is the one that counts."""
+    """`pending` with one more fact, and never more than FACTS_PENDING_MAX. Where a batch would say the same
+    without a fact, it goes: repeated activity, the middle of a connection that came and went, and whatever
+    follows the wish to end. That somebody connected at all is never lost."""
+    if any(earlier.kind is FactKind.END_WANTED for earlier in pending):
+        return pending
     match fact.kind:
+        case FactKind.END_WANTED:
+            return (*pending, fact)
         case FactKind.ACTIVITY:
             return (*(f for f in pending if f.kind is not FactKind.ACTIVITY), fact)
-        case FactKind.END_WANTED:
-            return pending if any(f.kind is FactKind.END_WANTED for f in pending) else (*pending, fact)
         case FactKind.PARTICIPANT_CONNECTED | FactKind.PARTICIPANT_DISCONNECTED:
             changes = [f for f in pending if f.kind in _CONNECTION]
             if changes and changes[-1].kind is fact.kind:
                 return pending
-            if len(changes) == 2:
-                # The older one says the same as the new one: with the one between, it changes nothing.
+            if len(changes) < 2:
+                return (*pending, fact)
+            if fact.kind is FactKind.PARTICIPANT_CONNECTED:
                 return tuple(f for f in pending if f is not changes[1])
-            return (*pending, fact)
+            return (*(f for f in pending if f is not changes[0]), fact)
         case _:
             assert_never(fact.kind)
 
