@@ -18,6 +18,8 @@ from ops.caller.script import converse
 from ops.caller.sound import Sound
 from ops.event_view import EventView
 
+HEARD_NAME = "heard.wav"
+SEEN_NAME = "seen.webm"
 SEAL_WITHIN_S = 45.0
 SEAL_POLL_S = 0.25
 
@@ -34,7 +36,7 @@ class Plan:
     def saved(self) -> Saved:
         if self.save is None:
             return Saved()
-        return Saved(self.save / "heard.wav", self.save / "seen.webm")
+        return Saved(self.save / HEARD_NAME, self.save / SEEN_NAME)
 
 
 @dataclass(slots=True)

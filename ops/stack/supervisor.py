@@ -18,6 +18,8 @@ LOG_CHECK_INTERVAL_S = 30.0
 
 # Called when the step begins, so that it can use what earlier steps left.
 Step = Callable[[], ChildSpec | Task]
+# Steps that do not need each other, and start together.
+Stage = Sequence[Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,16 @@ class Supervisor:
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        stages: Sequence[Stage],
         *,
         logs: Path,
         reporter: Reporter,
         on_change: Callable[[Sequence[ChildState]], None],
     ) -> None:
-        self._steps, self._logs, self._reporter, self._on_change = steps, logs, reporter, on_change
+        self._stages, self._logs, self._reporter, self._on_change = stages, logs, reporter, on_change
         self._children: list[Child] = []
+        # Names in the order of the plan, which stopping reverses; restarts do not change it.
+        self._order: list[str] = []
         self._states: dict[str, ChildState] = {}
 
     async def run(
@@ -73,23 +77,26 @@ class Supervisor:
                 await stop.wait()
                 work.cancel()
         except ExceptionGroup as failures:
-            raise _first(failures) from None
+            raise first_of(failures) from None
         finally:
             await self._stop_all(hurry)
 
     async def _work(self, on_ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._trim_logs())
-            for step in self._steps:
-                child = await self._begin(step())
-                if child is not None:
-                    group.create_task(self._keep(child))
+            for stage in self._stages:
+                async with asyncio.TaskGroup() as together:
+                    begun = [together.create_task(self._begin(step())) for step in stage]
+                for child in begun:
+                    if (kept := child.result()) is not None:
+                        group.create_task(self._keep(kept))
             on_ready()
 
     async def _begin(self, spec: ChildSpec | Task) -> Child | None:
         """Starts a process and waits until it answers, or runs a task to its end."""
         loop = asyncio.get_running_loop()
         began = loop.time()
+        self._order.append(spec.name)
         self._reporter.began(spec.name)
         child = await self._start(spec)
         match spec:
@@ -162,13 +169,14 @@ class Supervisor:
                 trim(child.log)
 
     async def _stop_all(self, hurry: asyncio.Event) -> None:
-        """The last that was started stops first: each may still use those before it."""
-        while self._children:
-            child = self._children[-1]
+        """The last of the plan stops first: each may still use those before it."""
+        for child in sorted(
+            self._children, key=lambda child: self._order.index(child.spec.name), reverse=True
+        ):
             self._reporter.stopping(child.spec.name)
             within_s = child.spec.stop_within_s if isinstance(child.spec, ChildSpec) else 0
             await child.stop(within_s=within_s, hurry=hurry)
-            self._children.pop()
+            self._children.remove(child)
 
 
 async def _answers(spec: ChildSpec) -> bool:
@@ -178,7 +186,7 @@ async def _answers(spec: ChildSpec) -> bool:
         return False
 
 
-def _first(failure: Exception) -> Exception:
+def first_of(failure: Exception) -> Exception:
     """Of several failures, the one that ended the others."""
     while isinstance(failure, ExceptionGroup):
         failure = failure.exceptions[0]

@@ -18,7 +18,7 @@ from ops.stack import child as child_module
 from ops.stack import restarts as restarts_module
 from ops.stack.child import ChildSpec, Task, birth, trim
 from ops.stack.restarts import BACKOFF_FIRST_S, BACKOFF_MAX_S, RESTARTS_MAX, RESTARTS_WINDOW_S, Restarts
-from ops.stack.supervisor import ChildState, Reporter, Step, Supervisor
+from ops.stack.supervisor import ChildState, Reporter, Stage, Step, Supervisor
 
 WAIT_S = 20.0
 
@@ -45,11 +45,11 @@ class Told(Reporter):
 class Stack:
     """A supervisor in a folder of its own, and what it did."""
 
-    def __init__(self, folder: Path, steps: Sequence[Step]) -> None:
+    def __init__(self, folder: Path, *stages: Stage) -> None:
         self.folder, self.told = folder, Told()
         self.states: Sequence[ChildState] = ()
         self.stop, self.hurry, self.ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.supervisor = Supervisor(steps, logs=folder, reporter=self.told, on_change=self._changed)
+        self.supervisor = Supervisor(stages, logs=folder, reporter=self.told, on_change=self._changed)
 
     def _changed(self, states: Sequence[ChildState]) -> None:
         self.states = states
@@ -111,7 +111,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_processes_start_in_order_and_stop_in_the_opposite_one(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, [serving(tmp_path, "first"), serving(tmp_path, "second")])
+    stack = Stack(tmp_path, [serving(tmp_path, "first")], [serving(tmp_path, "second")])
 
     async with stack.running():
         pids = [state.pid for state in stack.states]
@@ -133,7 +133,7 @@ async def test_a_step_is_described_only_when_the_ones_before_it_are_done(tmp_pat
         seen.append((tmp_path / "out/address").read_text())
         return serving(tmp_path, "second")()
 
-    async with Stack(tmp_path, [lambda: task, second]).running():
+    async with Stack(tmp_path, [lambda: task], [second]).running():
         assert seen == ["here"]
 
 
@@ -171,7 +171,7 @@ async def test_a_process_that_dies_too_often_ends_the_stack_with_a_sentence(
     (tmp_path / "server.ready").touch()
     spec = ChildSpec("server", command, dict(os.environ), exists(tmp_path / "server.ready"), 10.0, 1.0)
     other = serving(tmp_path, "other")
-    stack = Stack(tmp_path, [other, lambda: spec])
+    stack = Stack(tmp_path, [other], [lambda: spec])
 
     with pytest.raises(Stop, match=r"server died 6 times within 60 s \(no room\)"):
         await asyncio.wait_for(stack.run(), WAIT_S)
@@ -184,7 +184,7 @@ async def test_a_process_that_ends_before_it_is_ready_ends_the_stack_with_its_la
 ) -> None:
     command = program(tmp_path, "server", "print('the folder is locked'); sys.exit(1)")
     spec = ChildSpec("server", command, dict(os.environ), exists(tmp_path / "never"), 10.0, 1.0)
-    stack = Stack(tmp_path, [serving(tmp_path, "other"), lambda: spec])
+    stack = Stack(tmp_path, [serving(tmp_path, "other")], [lambda: spec])
 
     with pytest.raises(Stop, match=r"server ended before it was ready \(the folder is locked\)"):
         await asyncio.wait_for(stack.run(), WAIT_S)
@@ -262,7 +262,7 @@ async def test_killing_the_supervisor_itself_leaves_nothing(tmp_path: Path) -> N
     holder = t.serving(folder, "holder", {textwrap.dedent(holder)!r})
     first = lambda: dataclasses.replace(holder(), orphan_signal=signal.SIGTERM)
     async def main():
-        stack = t.Stack(folder, [first, t.serving(folder, "server")])
+        stack = t.Stack(folder, [first], [t.serving(folder, "server")])
         async with stack.running():
             pids = [str(state.pid) for state in stack.states] + [(folder / "grandchild").read_text()]
             (folder / "pids.part").write_text(" ".join(pids))

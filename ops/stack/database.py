@@ -1,0 +1,49 @@
+"""The embedded Postgres of a data folder, and a pool of connections to it as the application role."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activities.store.engine import create_engine
+from ops.bootstrap import APP_ROLE, DATABASE, Addresses, ensure_api_key, ensure_tenant, prepare_database
+from ops.devstack.postgres import EmbeddedPostgres
+from ops.stack.environment import Secrets
+from ops.stack.folder import DataFolder
+
+CLI_CONNECTIONS_MAX = 2
+
+
+def application_url(folder: DataFolder) -> str:
+    """What every process connects with, once the server runs."""
+    return EmbeddedPostgres(folder.postgres).url(user=APP_ROLE, database=DATABASE)
+
+
+async def prepare(folder: DataFolder, secrets: Secrets) -> Addresses:
+    """Roles, migrations, the tenant and its API key. The server must be held by somebody."""
+    addresses = await prepare_database(EmbeddedPostgres(folder.postgres).superuser_url)
+    await ensure_tenant(addresses.admin_url, secrets.tenant, name="this installation")
+    await ensure_api_key(addresses.admin_url, secrets.tenant, key=secrets.api_key, name="start page and CLI")
+    return addresses
+
+
+@asynccontextmanager
+async def database(folder: DataFolder, secrets: Secrets) -> AsyncIterator[AsyncEngine]:
+    """A command's own use of the database, whether or not the stack runs: the server is started for as long
+    as the command takes, or shared with whoever holds it already."""
+    server = EmbeddedPostgres(folder.postgres)
+    await asyncio.to_thread(server.start)
+    try:
+        addresses = await prepare(folder, secrets)
+        engine = create_engine(
+            addresses.app_url, application_name="vivavoce-cli", connections_max=CLI_CONNECTIONS_MAX
+        )
+        try:
+            yield engine
+        finally:
+            await engine.dispose()
+    finally:
+        await asyncio.to_thread(server.close)
