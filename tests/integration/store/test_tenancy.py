@@ -35,13 +35,6 @@ async def pool_of_one(addresses: Addresses) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.fixture
-async def admin(addresses: Addresses) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(addresses.admin_url, application_name="administrator")
-    yield engine
-    await engine.dispose()
-
-
 async def test_every_table_of_tenants_has_row_level_security_forced(admin: AsyncEngine) -> None:
     async with admin.connect() as connection:
         tables = (await connection.execute(TENANT_TABLES)).all()
