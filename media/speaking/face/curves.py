@@ -5,13 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from media.speaking.face.geometry import LID_HALF, MOUTH_REACH
 from media.speaking.face.muscles import smooth
-from media.speaking.face.rig import ParameterName
-from media.speaking.face.warp import Parameters
+from media.speaking.face.rig import Batch, ParameterName
 
 Array = npt.NDArray[Any]
 EYE_POINTS, MOUTH_POINTS = 97, 121
@@ -44,21 +41,21 @@ def eye_basis() -> Array:
     return np.array([always, closed, opened, lid_height, lower_depth, lid_to_crease])
 
 
-def eye_pair(p: Parameters, left: ParameterName, right: ParameterName) -> Tensor:
+def eye_pair(batch: Batch, left: ParameterName, right: ParameterName) -> Array:
     """One value per eye, all left eyes first: (2 B,)."""
-    return torch.cat([p[left], p[right]])
+    return np.concatenate([batch[left], batch[right]])
 
 
-def eye_weights(p: Parameters) -> Tensor:
+def eye_weights(batch: Batch) -> Array:
     """(2 B, coefficients)."""
-    blink = eye_pair(p, "blink_l", "blink_r").clamp(0, 1)
-    squint = eye_pair(p, "squint_l", "squint_r")
-    lid, look = p["lid"].repeat(2), p["gaze_y"].repeat(2)
+    blink = eye_pair(batch, "blink_l", "blink_r").clip(0, 1)
+    squint = eye_pair(batch, "squint_l", "squint_r")
+    lid, look = np.tile(batch["lid"], 2), np.tile(batch["gaze_y"], 2)
     opened = 1 - blink
-    height = (11.6 + 4.4 * lid - 2.2 * squint - 1.9 * look.clamp(min=-1.2)).clamp_(min=0)
-    depth = (6.6 + 0.8 * lid.clamp(min=0) - 4.4 * squint + look).clamp_(min=0.5)
+    height = np.maximum(11.6 + 4.4 * lid - 2.2 * squint - 1.9 * np.maximum(look, -1.2), 0)
+    depth = np.maximum(6.6 + 0.8 * np.maximum(lid, 0) - 4.4 * squint + look, 0.5)
     crease = opened * (5.6 - 1.2 * lid)
-    return torch.stack([torch.ones_like(blink), blink, opened, opened * height, opened * depth, crease], 1)
+    return np.stack([np.ones_like(blink), blink, opened, opened * height, opened * depth, crease], 1)
 
 
 def mouth_basis() -> Array:
@@ -93,23 +90,22 @@ def mouth_basis() -> Array:
     return np.array(rows)
 
 
-def mouth_weights(p: Parameters) -> tuple[Tensor, Tensor]:
-    """(B, coefficients), and one over the half widths, left and right: (B, 2, 1, 1)."""
-    jaw, rnd, fun, wide = p["jaw"], p["round"], p["funnel"], p["wide"]
-    press, tuck, left, right = p["press"], p["tuck"], p["smile_l"], p["smile_r"]
-    both_up = (left + right).clamp(min=0) * 0.5
+def mouth_weights(batch: Batch) -> tuple[Array, Array]:
+    """(B, coefficients), and one over the half widths, left and right: (B, 2)."""
+    jaw, rnd, fun, wide = batch["jaw"], batch["round"], batch["funnel"], batch["wide"]
+    press, tuck, left, right = batch["press"], batch["tuck"], batch["smile_l"], batch["smile_r"]
+    both_up = np.maximum(left + right, 0) * 0.5
     width = 31.0 + 6.2 * wide - 11.2 * rnd - 6.2 * fun - 2.2 * jaw + 1.5 * press
-    halves = torch.stack([width + 7.0 * left.clamp(min=0), width + 7.0 * right.clamp(min=0)], 1)
-    seal = (1 - press).clamp(0, 1)
-    bowed = 1 - 0.75 * torch.maximum(rnd, fun).clamp(0, 1)
-    lift = 2.4 * jaw + 6.5 * p["upper"] + 5.5 * both_up * jaw.clamp(0, 0.4)
+    halves = np.stack([width + 7.0 * np.maximum(left, 0), width + 7.0 * np.maximum(right, 0)], 1)
+    seal = (1 - press).clip(0, 1)
+    bowed = 1 - 0.75 * np.maximum(rnd, fun).clip(0, 1)
+    lift = 2.4 * jaw + 6.5 * batch["upper"] + 5.5 * both_up * jaw.clip(0, 0.4)
     up = (lift + 1.6 * fun + 2.2 * tuck + 1.2 * rnd) * seal
-    down = (17.5 * jaw + 5.5 * p["lower"] + 1.6 * fun + 1.4 * rnd) * seal * (1 - 0.85 * tuck)
-    flat = torch.exp(down * -0.25) - 1
+    down = (17.5 * jaw + 5.5 * batch["lower"] + 1.6 * fun + 1.4 * rnd) * seal * (1 - 0.85 * tuck)
+    flat = np.exp(down * -0.25) - 1
     slim = 1 - 0.42 * press - 0.12 * jaw
     full = 8.4 * (slim - 0.22 * both_up + 0.06 * rnd + 0.2 * fun - 0.1 * wide)
     full_low = 10.6 * (slim - 0.16 * both_up + 0.04 * rnd + 0.12 * fun - 0.45 * tuck)
-    one = torch.ones_like(jaw)
+    one = np.ones_like(jaw)
     lips = [up, down, flat, flat * bowed, full, full * bowed, full_low]
-    weights = torch.stack([one, bowed, left, right, p["frown"], both_up, *lips], 1)
-    return weights, (1 / halves).view(-1, 2, 1, 1)
+    return np.stack([one, bowed, left, right, batch["frown"], both_up, *lips], 1), 1 / halves

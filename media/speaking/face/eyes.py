@@ -1,7 +1,9 @@
 """Draws both eyes of a batch at once: lids, eyeball, iris, the window's light, and the lash line."""
 
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ from media.speaking.face.geometry import (
     SCLERA,
 )
 from media.speaking.face.grid import Grid
-from media.speaking.face.warp import Parameters
+from media.speaking.face.rig import Batch
 from media.speaking.face.windows import Window, cover, outlines, picture
 
 SOFT: Final = 1.0 / EYE_SCALE  # One frame pixel, in eye units.
@@ -33,14 +35,16 @@ class Eyes:
         self.textures, self.grid, self.fixed = textures, grid, fixed
         self.basis = to_tensor(eye_basis(), device)
 
-    def draw(self, frames: Tensor, at: Tensor, p: Parameters, centres: Tensor) -> None:
+    def draw(self, frames: Tensor, at: Tensor, batch: Batch, centres: npt.NDArray[Any]) -> None:
         """Into the frames (B, 3, 512, 512); `centres` (2 B, 2), all left eyes first."""
         win = Window(self.grid, frames, at, centres, EYE_WINDOW, fixed=self.fixed)
         col, colours, pictures = win.pixels, self.textures.palette, self.textures.pictures
         side = torch.ones(len(col), 1, 1, 1, device=col.device)
         side[len(col) // 2 :] = -1
         e, v = (win.x * side - EYE_X) * (1 / EYE_SCALE), (win.y - EYE_Y) * (1 / EYE_SCALE)
-        upper, lower, crease, lash = outlines(eye_weights(p), self.basis, e * (1 / LID_HALF))
+        upper, lower, crease, lash = outlines(
+            to_tensor(eye_weights(batch), frames.device), self.basis, e * (1 / LID_HALF)
+        )
 
         # Skin, row by row of its picture: from above the crease, over the lid, to below the eye.
         over = v - crease
@@ -49,7 +53,7 @@ class Eyes:
         colour, clear = picture(pictures["lids"], e * (1 / LID_HALF), row * (2 / 3) - 1)
         torch.addcmul(colour, col, clear, out=col)
 
-        ball = self.ball(p, e, v, upper, side)
+        ball = self.ball(batch, (e, v), upper, side)
         col.lerp_(ball, cover(v - upper, SOFT) * cover(lower - v, SOFT))
 
         # Coverage of a line without thickness is a half, so the line fades with its thickness too.
@@ -57,12 +61,13 @@ class Eyes:
         col.lerp_(colours.lash, line)
         win.put()
 
-    def ball(self, p: Parameters, e: Tensor, v: Tensor, upper: Tensor, side: Tensor) -> Tensor:
+    def ball(self, batch: Batch, at: tuple[Tensor, Tensor], upper: Tensor, side: Tensor) -> Tensor:
         """The eyeball as if no lid were there, but for the lid's shade on it."""
-        colours, pictures = self.textures.palette, self.textures.pictures
+        colours, pictures, (e, v) = self.textures.palette, self.textures.pictures, at
         ball, _ = picture(pictures["sclera"], e * (1 / SCLERA[0]), v * (1 / SCLERA[1]))
-        cx = side * p["gaze_x"].repeat(2).view(-1, 1, 1, 1) * GAZE_X
-        cy = p["gaze_y"].repeat(2).view(-1, 1, 1, 1) * GAZE_Y
+        gaze_x = np.concatenate([batch["gaze_x"], -batch["gaze_x"]]) * GAZE_X
+        gaze = to_tensor(np.stack([gaze_x, np.tile(batch["gaze_y"], 2) * GAZE_Y]), e.device)
+        cx, cy = gaze.view(2, -1, 1, 1, 1)
         size = 1 / (IRIS * IRIS_EDGE)
         colour, clear = picture(pictures["iris"], (e - cx) * side * size, (v + IRIS_UP - cy) * size)
         ball = torch.addcmul(colour, ball, clear)

@@ -1,7 +1,9 @@
 """Draws the mouths of a batch: shading of the skin round them, lips, and what shows between."""
 
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -9,8 +11,7 @@ from media.speaking.face.colour import Textures, to_tensor
 from media.speaking.face.curves import mouth_basis, mouth_weights
 from media.speaking.face.geometry import MOUTH_REACH, MOUTH_WINDOW, MOUTH_Y
 from media.speaking.face.grid import Grid
-from media.speaking.face.rig import MouthName
-from media.speaking.face.warp import Parameters
+from media.speaking.face.rig import Batch, MouthName
 from media.speaking.face.windows import Window, bell, cover, outlines, picture, smoothstep
 
 SIDEWAYS_PX: Final = 6.0  # How far the mouth goes at a mouth_x of 1.
@@ -23,14 +24,17 @@ class Mouth:
         self.textures, self.grid, self.fixed = textures, grid, fixed
         self.basis = to_tensor(mouth_basis(), device)
 
-    def draw(self, frames: Tensor, at: Tensor, p: Parameters, centres: Tensor) -> None:
+    def draw(self, frames: Tensor, at: Tensor, batch: Batch, centres: npt.NDArray[Any]) -> None:
         """Into the frames (B, 3, 512, 512); `centres` (B, 2)."""
         win = Window(self.grid, frames, at, centres, MOUTH_WINDOW, fixed=self.fixed)
         col, colours = win.pixels, self.textures.palette
-        mx, my = win.x - p["mouth_x"].view(-1, 1, 1, 1) * SIDEWAYS_PX, win.y - MOUTH_Y
-        weights, narrow = mouth_weights(p)
-        s = torch.where(mx > 0, narrow[:, :1], narrow[:, 1:]) * mx  # -1 and 1 at the corners.
-        top, gap_top, gap_low, low = outlines(weights, self.basis, s * (1 / MOUTH_REACH))
+        device = frames.device
+        weights, narrowness = mouth_weights(batch)
+        sent = np.concatenate([narrowness, batch["mouth_x"][:, None] * SIDEWAYS_PX], 1)
+        narrow = to_tensor(sent, device).view(-1, 3, 1, 1)
+        mx, my = win.x - narrow[:, 2:], win.y - MOUTH_Y
+        s = torch.where(mx > 0, narrow[:, :1], narrow[:, 1:2]) * mx  # -1 and 1 at the corners.
+        top, gap_top, gap_low, low = outlines(to_tensor(weights, device), self.basis, s * (1 / MOUTH_REACH))
         far = s.abs()
         inside = (1 - far * far).clamp_(min=0)
         within = cover(1 - far, 0.04)
@@ -47,23 +51,29 @@ class Mouth:
         col.lerp_(lips, cover(my - top, 1.3) * cover(low - my, 1.5) * within * 0.94)
         gap = cover(my - gap_top) * cover(gap_low - my) * within
         if self.fixed or gap.max() > 0:
-            col.lerp_(self.opening(p, mx, my, (gap_top, gap_low), far), gap)
+            col.lerp_(self.opening(batch, mx, my, (gap_top, gap_low), far), gap)
         seam = bell((my - (gap_top + gap_low) * 0.5) * 1.1) * cover(4.0 - (gap_low - gap_top), 4.0)
         col.lerp_(colours.lip_seam, seam * cover(1.04 - far, 0.12) * 0.85)
         win.put()
 
     def opening(
-        self, p: Parameters, mx: Tensor, my: Tensor, gap: tuple[Tensor, Tensor], far: Tensor
+        self, batch: Batch, mx: Tensor, my: Tensor, gap: tuple[Tensor, Tensor], far: Tensor
     ) -> Tensor:
         """What shows between the lips. The upper teeth belong to the skull, the lower ones to the jaw."""
         colours, (gap_top, gap_low) = self.textures.palette, gap
-        jaw, rnd, funnel, lifted = (p[name].view(-1, 1, 1, 1) for name in SHAPES)
+        jaw, rnd, funnel, lifted = (batch[name] for name in SHAPES)
+        columns = (
+            3.2 - 4.5 * rnd.clip(0, 1) - 1.5 * funnel,
+            4.6 + 15.2 * jaw,
+            3.0 + 5.0 * jaw + 6.0 * lifted,
+            (lifted * 2 - 1).clip(0, 0.95),
+        )
+        teeth, teeth_lower, thick, tip = to_tensor(np.stack(columns), mx.device).view(4, -1, 1, 1, 1)
         wide, away = mx * mx, mx.abs()
-        teeth = 3.2 - 4.5 * rnd.clamp(0, 1) - 1.5 * funnel - wide * 0.0029
-        teeth_lower = 4.6 + 15.2 * jaw + wide * 0.0024
+        teeth, teeth_lower = teeth - wide * 0.0029, teeth_lower + wide * 0.0024
         arch = (1 - wide * 0.00277).clamp_(min=0).sqrt_()
         # The tongue stops short of the teeth's edge, or it would read as a missing tooth.
-        top = torch.maximum(teeth - 1.6, gap_low - (3.0 + 5.0 * jaw + 6.0 * lifted) * arch)
+        top = torch.maximum(teeth - 1.6, gap_low - thick * arch)
         hole = colours.mouth_dark.repeat(len(mx), 1, *mx.shape[2:])
         tongue = cover(my - top, 1.6)
         hole.lerp_(colours.tongue, tongue * cover(17 - away, 3.0) * 0.9)
@@ -73,7 +83,7 @@ class Mouth:
         hole.lerp_(colours.teeth, row)
         gaps = bell((torch.remainder(mx, TOOTH_WIDTH) - TOOTH_WIDTH / 2) * 1.8) * 0.22
         hole.lerp_(colours.teeth_gap, row * torch.maximum(smoothstep(away, 13, 27) * 0.8, gaps))
-        hole.lerp_(colours.tongue_tip, tongue * cover(11 - away, 6.0) * (lifted * 2 - 1).clamp(0, 0.95))
+        hole.lerp_(colours.tongue_tip, tongue * cover(11 - away, 6.0) * tip)
         hole.lerp_(colours.mouth_shadow, torch.exp((my - gap_top).clamp_(min=0) * -0.5) * 0.55)
         hole.lerp_(colours.mouth_dark, smoothstep(far, 0.72, 1.0) * 0.8)
         return hole

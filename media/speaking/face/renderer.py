@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from media.speaking.face.colour import Textures, to_tensor
+from media.speaking.face.colour import Textures
 from media.speaking.face.eyes import Eyes
 from media.speaking.face.geometry import EYE_X, EYE_Y, MOUTH_Y, LayerName
 from media.speaking.face.grid import Grid
-from media.speaking.face.layers import Layers, Sampled, visibly_differs
+from media.speaking.face.layers import STILL_PX, Layers, Sampled, visibly_differs
 from media.speaking.face.mouth import Mouth
-from media.speaking.face.rig import NAMES, OUTER, Pose
-from media.speaking.face.warp import Parameters, Plan, Warp, project
+from media.speaking.face.rig import NAMES, OUTER, Batch, Pose
+from media.speaking.face.warp import Plan, Warp, project
 
 Plane = npt.NDArray[np.uint8]
 
@@ -46,12 +46,13 @@ class FrameMemory:
 
     sessions: int = 0
     layers: dict[LayerName, Sampled] = field(default_factory=dict)
-    key: Tensor | None = None
+    places: Tensor | None = None
+    inner: npt.NDArray[Any] | None = None
     frames: list[YuvFrame] = field(default_factory=list)
 
     def forget(self) -> None:
         self.layers.clear()
-        self.key, self.frames = None, []
+        self.places, self.inner, self.frames = None, None, []
 
 
 def chosen_device(device: str) -> torch.device:
@@ -98,9 +99,8 @@ class FaceRenderer:
             self.layers = Layers(self.textures, grid, self.device, fixed=fixed)
             self.eyes = Eyes(self.textures, grid, self.device, fixed=fixed)
             self.mouth = Mouth(self.textures, grid, self.device, fixed=fixed)
-            self.anchors = to_tensor(np.array(ANCHORS), self.device)
-            inner = np.array([INNER_WEIGHT * (name not in OUTER) for name in NAMES])
-            self.inner = to_tensor(inner, self.device)
+            self.anchors = np.array(ANCHORS)
+            self.inner = np.array([INNER_WEIGHT * (name not in OUTER) for name in NAMES])
 
     def render(self, poses: Sequence[Pose], memory: FrameMemory) -> list[YuvFrame]:
         """One frame for each pose; the memory belongs to these sessions and no others."""
@@ -114,16 +114,24 @@ class FaceRenderer:
         if not poses:
             return []
         with torch.inference_mode():
-            params = torch.tensor([pose.values for pose in poses], dtype=torch.float32).to(self.device)
-            p: Parameters = dict(zip(NAMES, params.unbind(1), strict=True))
-            plan = self.warp.plan(params, p)
-            key = torch.cat([*(where.flatten(1) for where in plan.layers.values()), params * self.inner], 1)
-            still = not self.fixed and memory.key is not None and not visibly_differs(key, memory.key)
-            if not still:
-                memory.key, memory.frames = key, planes(self.draw(p, plan, memory))
+            batch = Batch(poses)
+            plan = self.warp.plan(batch)
+            if self.fixed or self.moved(batch, plan, memory):
+                memory.frames = planes(self.draw(batch, plan, memory))
             return list(memory.frames)
 
-    def draw(self, p: Parameters, plan: Plan, memory: FrameMemory) -> Tensor:
+    def moved(self, batch: Batch, plan: Plan, memory: FrameMemory) -> bool:
+        """Whether anything looks different from the last frame; the memory then takes the new state."""
+        inner = batch.values * self.inner
+        places = torch.cat([where.flatten(1) for where in plan.layers.values()], 1)
+        if memory.places is not None and memory.inner is not None:
+            inside = np.abs(inner - memory.inner).max() > STILL_PX
+            if not inside and not visibly_differs(places, memory.places):
+                return False
+        memory.inner, memory.places = inner, places
+        return True
+
+    def draw(self, batch: Batch, plan: Plan, memory: FrameMemory) -> Tensor:
         """(B, 3, 512, 512) in full chroma resolution."""
         sessions = plan.face.shape[0]
         out = self.textures.background.repeat(sessions, 1, 1, 1)
@@ -131,9 +139,9 @@ class FaceRenderer:
             self.layers.lay(out, name, where, memory.layers)
             if name == "head":  # Eyes and mouth are on the skin and under the front hair.
                 at = plan.face.permute(0, 3, 1, 2)
-                spots = project(p, self.anchors)
-                self.eyes.draw(out, at, p, torch.cat([spots[:, 0], spots[:, 1]]))
-                self.mouth.draw(out, at, p, spots[:, 2])
+                left, right, mouth = project(batch, self.anchors).transpose(1, 0, 2)
+                self.eyes.draw(out, at, batch, np.concatenate([left, right]))
+                self.mouth.draw(out, at, batch, mouth)
         return out
 
 

@@ -3,8 +3,12 @@
 Left and right are the persona's own (her left is on the right of the picture).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 ParameterName = Literal[
     "yaw", "pitch", "roll", "shift_x", "shift_y", "lean", "breath", "sway",
@@ -81,3 +85,21 @@ def posed(**values: float) -> Pose:
 def within_range(name: ParameterName, value: float) -> float:
     least, most = RANGES[name]
     return min(max(value, least), most)
+
+
+class Batch:
+    """The poses of one batch by parameter, each (sessions,), on the host.
+
+    What depends on a pose alone is a few hundred numbers: arithmetic on them costs less here than the
+    dispatch of as many tensor operations, and nothing has to be read back from a device.
+    """
+
+    def __init__(self, poses: Sequence[Pose]) -> None:
+        self.values: npt.NDArray[Any] = np.array([pose.values for pose in poses], np.float64)
+
+    def __getitem__(self, name: ParameterName) -> npt.NDArray[Any]:
+        column: npt.NDArray[Any] = self.values[:, INDEX[name]]
+        return column
+
+    def __len__(self) -> int:
+        return len(self.values)

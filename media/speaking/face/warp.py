@@ -7,9 +7,10 @@ pixel over these layers, enough to shimmer.
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,7 +19,7 @@ from media.speaking.face import muscles
 from media.speaking.face.colour import to_tensor
 from media.speaking.face.geometry import ORIGIN, ROLL_PIVOT_Y, LayerName
 from media.speaking.face.grid import NODES, Grid
-from media.speaking.face.rig import ParameterName
+from media.speaking.face.rig import Batch, ParameterName
 
 FIELD: Final = (128.0, 176.0)  # Skin moves within this half width and half height, in head coordinates.
 FIELD_COLUMNS, FIELD_ROWS = 33, 45  # Of the baked fields, 8 units apart.
@@ -28,9 +29,10 @@ RADIANS: Final = math.pi / 180
 LEAN_GROWTH: Final = 0.06
 HEAD_BREATH_PX, BODY_BREATH_PX = 1.2, 2.2
 BACK_SWAY_PX, FRONT_SWAY_PX = 6.0, 7.0  # How far hair tips trail at a sway of 1.
+NECK_DEPTHS: Final = (22.0, 30.0)  # How far the neck is in front of the axis, for yaw and for pitch.
 TURNS: Final[tuple[ParameterName, ...]] = ("yaw", "pitch", "roll")
 
-Parameters = dict[ParameterName, Tensor]  # Each (B,) or, spread over the grid, (B, 1, 1).
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ class Warp:
         self.depth = to_tensor(np.stack(depths), device)[:, None]
         fields = muscles.skin_fields(xs, ys)
         self.fields = to_tensor(fields.reshape(len(muscles.MUSCLES), -1), device)
-        self.pulls = to_tensor(muscles.pull_matrix(), device)
-        self.least, self.most = to_tensor(muscles.bounds(), device)
+        self.device = device
+        self.pulls = muscles.pull_matrix()
+        self.least, self.most = muscles.bounds()
         # Head coordinates times this are the baked fields' own, from -1 to 1.
         self.unit = to_tensor(np.array([1 / half_x, 1 / half_y]), device)
         self.x, self.y = grid.x - ORIGIN[0], grid.y - ORIGIN[1]
@@ -65,32 +68,50 @@ class Warp:
         neck = step(200, 105)
         self.neck = neck * neck * (3 - 2 * neck)
 
-    def plan(self, params: Tensor, p: Parameters) -> Plan:
-        """From (B, parameters) and the same by name, each (B,)."""
-        c = {name: value.view(-1, 1, 1) for name, value in p.items()}
-        x, y = self.head_frame(c)
-        back, face, hair = self.unturn(p, x, y)
+    def plan(self, batch: Batch) -> Plan:
+        angles = np.stack([batch[name] for name in TURNS]) * RADIANS
+        (sin_yaw, sin_pitch, sin_roll), (cos_yaw, cos_pitch, cos_roll) = np.sin(angles), np.cos(angles)
+        size, breath = 1 / (1 + batch["lean"] * LEAN_GROWTH), batch["breath"]
+        head = (
+            batch["shift_x"],
+            batch["shift_y"] + ROLL_PIVOT_Y - breath * HEAD_BREATH_PX,
+            cos_roll * size,
+            sin_roll * size,
+        )
+        body = (
+            0.25 * batch["shift_x"],
+            1 - 0.006 * breath,
+            breath,
+            0.2 * batch["shift_y"],
+            sin_yaw * NECK_DEPTHS[0],
+            sin_pitch * NECK_DEPTHS[1],
+        )
+        sway = (batch["sway"] * BACK_SWAY_PX, batch["sway"] * FRONT_SWAY_PX)
+        turns = (sin_yaw, sin_pitch, 1 / cos_yaw, 1 / cos_pitch)
+        columns = np.stack([*head, *body, *sway, *turns])
+        sent = to_tensor(columns, self.device).view(len(columns), len(batch), 1, 1)
+        of_head, of_body, of_sway, of_turns = torch.split(sent, [4, 6, 2, 4])
+
+        x, y = self.head_frame(of_head)
+        back, face, hair = self.unturn(of_turns, x, y)
         layers: dict[LayerName, Tensor] = {
-            "back_hair": self.swung(back, c["sway"] * BACK_SWAY_PX),
-            "body": self.body_frame(c, x, y),
-            "head": self.skin_frame(params, face),
-            "front_hair": self.swung(hair, c["sway"] * FRONT_SWAY_PX),
+            "back_hair": self.swung(back, of_sway[0]),
+            "body": self.body_frame(of_body, x, y),
+            "head": self.skin_frame(batch, face),
+            "front_hair": self.swung(hair, of_sway[1]),
         }
         return Plan(layers, face)
 
-    def head_frame(self, c: Parameters) -> tuple[Tensor, Tensor]:
+    def head_frame(self, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Undoes shift, lean, breath and roll: frame coordinates to those of a turned head."""
-        x = self.x - c["shift_x"]
-        y = self.y - (c["shift_y"] + ROLL_PIVOT_Y - c["breath"] * HEAD_BREATH_PX)
-        angle, size = c["roll"] * RADIANS, 1 / (1 + c["lean"] * LEAN_GROWTH)
-        cos, sin = torch.cos(angle) * size, torch.sin(angle) * size
+        dx, dy, cos, sin = columns.unbind(0)
+        x, y = self.x - dx, self.y - dy
         return x * cos + y * sin, y * cos - x * sin + ROLL_PIVOT_Y
 
-    def unturn(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+    def unturn(self, turns: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
         """Undoes yaw and pitch for the three depths at once: back hair, face, front hair."""
         b = x.shape[0]
-        angles = torch.stack([p["yaw"], p["pitch"]], -1).view(1, b, 1, 1, 2) * RADIANS
-        turn, facing = torch.sin(angles), 1 / torch.cos(angles)
+        turn, facing = turns.view(2, 2, b, 1, 1).permute(0, 2, 3, 4, 1).unbind(0)
         target = torch.stack([x, y], -1)[None]
         xy = target.expand(3, b, NODES, NODES, 2)
         for _ in range(UNTURN_STEPS):
@@ -102,21 +123,20 @@ class Warp:
     @staticmethod
     def swung(xy: Tensor, reach: Tensor) -> Tensor:
         """Hair tips trail behind the head."""
-        tip = ((xy[..., 1] - 10) / 170).clamp_(0, 1)
+        tip = ((xy[..., 1] - 10) * (1 / 170)).clamp_(0, 1)
         return torch.stack([xy[..., 0] - reach * tip * tip, xy[..., 1]], -1)
 
-    def body_frame(self, c: Parameters, x: Tensor, y: Tensor) -> Tensor:
+    def body_frame(self, columns: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """The shoulders breathe; the neck follows the head, less the lower it is."""
-        bx = (self.x - 0.25 * c["shift_x"]) * (1 - 0.006 * c["breath"])
-        by = self.y + c["breath"] * self.shoulders - 0.2 * c["shift_y"]
-        nx = x - torch.sin(c["yaw"] * RADIANS) * 22
-        ny = y - torch.sin(c["pitch"] * RADIANS) * 30
+        dx, narrow, breath, dy, neck_x, neck_y = columns.unbind(0)
+        bx, by = (self.x - dx) * narrow, self.y + breath * self.shoulders - dy
+        nx, ny = x - neck_x, y - neck_y
         return torch.stack([bx + (nx - bx) * self.neck, by + (ny - by) * self.neck], -1)
 
-    def skin_frame(self, params: Tensor, xy: Tensor) -> Tensor:
+    def skin_frame(self, batch: Batch, xy: Tensor) -> Tensor:
         """Head coordinates to where that skin was at rest, how creased, flushed and pale it is."""
-        pull = torch.cat([params, params.clamp(min=0)], 1) @ self.pulls
-        strength = torch.minimum(torch.maximum(pull, self.least), self.most)
+        pull = np.concatenate([batch.values, np.maximum(batch.values, 0)], 1) @ self.pulls
+        strength = to_tensor(pull.clip(self.least, self.most), self.device)
         moved = (strength @ self.fields).view(-1, 5, FIELD_ROWS, FIELD_COLUMNS)
         shift = F.grid_sample(moved[:, :2], xy * self.unit, padding_mode="border", align_corners=True)
         # The field lives on skin at rest, so look it up again from where the skin came from.
@@ -125,14 +145,16 @@ class Warp:
         return torch.cat([xy - got[..., :2], got[..., 2:] * (1 / CREASE)], -1)
 
 
-def project(p: Parameters, anchors: Tensor) -> Tensor:
+def project(batch: Batch, anchors: Array) -> Array:
     """Where points of the head, (3, K) as x, y and z, are in the frame: (B, K, 2) pixels."""
-    yaw, pitch, roll = (p[name] * RADIANS for name in TURNS)
     x, y, z = anchors
-    turned_x = x * torch.cos(yaw)[:, None] + z * torch.sin(yaw)[:, None]
-    turned_y = y * torch.cos(pitch)[:, None] + z * torch.sin(pitch)[:, None] - ROLL_PIVOT_Y
-    size = 1 + p["lean"] * LEAN_GROWTH
-    cos, sin = (torch.cos(roll) * size)[:, None], (torch.sin(roll) * size)[:, None]
-    dx = (p["shift_x"] + ORIGIN[0])[:, None]
-    dy = (p["shift_y"] - HEAD_BREATH_PX * p["breath"] + (ORIGIN[1] + ROLL_PIVOT_Y))[:, None]
-    return torch.stack([turned_x * cos - turned_y * sin + dx, turned_x * sin + turned_y * cos + dy], 2)
+    angles = np.stack([batch[name] for name in TURNS])[..., None] * RADIANS
+    (sin_yaw, sin_pitch, sin_roll), (cos_yaw, cos_pitch, cos_roll) = np.sin(angles), np.cos(angles)
+    turned_x = x * cos_yaw + z * sin_yaw
+    turned_y = y * cos_pitch + z * sin_pitch - ROLL_PIVOT_Y
+    size = (1 + batch["lean"] * LEAN_GROWTH)[:, None]
+    dx = (batch["shift_x"] + ORIGIN[0])[:, None]
+    dy = (batch["shift_y"] - HEAD_BREATH_PX * batch["breath"] + (ORIGIN[1] + ROLL_PIVOT_Y))[:, None]
+    across = (turned_x * cos_roll - turned_y * sin_roll) * size + dx
+    down = (turned_x * sin_roll + turned_y * cos_roll) * size + dy
+    return np.stack([across, down], 2)

@@ -1,7 +1,9 @@
 """Small parts of the frame in which eyes and mouth are drawn pixel by pixel, at any pose of the head."""
 
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,29 +24,28 @@ class Window:
         grid: Grid,
         frames: Tensor,
         at: Tensor,
-        centres: Tensor,
+        centres: npt.NDArray[Any],
         size: tuple[int, int],
         *,
         fixed: bool,
     ) -> None:
         self.width, self.height = size
         self.frames, self.sessions, self.fixed = frames, frames.shape[0], fixed
-        start = (centres - centres.new_tensor([self.width / 2, self.height / 2])).round().long()
-        limit = start.new_tensor([SIZE - self.width, SIZE - self.height])
-        start = torch.minimum(start.clamp_(min=0), limit)
+        start = np.rint(centres - np.array([self.width / 2, self.height / 2])).astype(np.int64)
+        start = start.clip(0, [SIZE - self.width, SIZE - self.height])
+        self.corners: list[list[int]] = start.tolist()
         if fixed:
-            across, down = self.gather(grid, start)
+            across, down = self.gather(grid, torch.from_numpy(start).to(frames.device))
         else:
-            self.corners: list[list[int]] = start.tolist()
             across = torch.stack([grid.weights[x : x + self.width] for x, _ in self.corners]).mT
             down = torch.stack([grid.weights[y : y + self.height] for _, y in self.corners])
             self.pixels = torch.stack([self.view(i) for i in range(len(self.corners))])
-        coarse = at.repeat(centres.shape[0] // at.shape[0], 1, 1, 1)
+        coarse = at.repeat(len(start) // at.shape[0], 1, 1, 1)
         xy = down[:, None] @ (coarse @ across[:, None])
         self.x, self.y = xy[:, :1], xy[:, 1:]
 
     def gather(self, grid: Grid, start: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows by index, so that no corner is read back from the device."""
+        """Windows by index: one operation for all of them, as a device wants it."""
         device = start.device
         rows = start[:, 1:] + torch.arange(self.height, device=device)
         columns = start[:, :1] + torch.arange(self.width, device=device)
