@@ -66,14 +66,18 @@ class PersonaInvalid(InvalidInput):
 MediaType = Literal["text/markdown", "text/plain"]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 class Document(Frozen):
     """What the persona answers from."""
 
     title: Name
     text: str = Field(min_length=1, max_length=DOCUMENT_CHARS_MAX)
     media_type: MediaType = "text/markdown"
-    # Made of the title where it is not given.
-    document_id: Slug = ""
+    # Made of the title where it is not given; the schema names no default, since the empty one is no id.
+    document_id: Slug = Field(default="", json_schema_extra=_without_default)
 
     @model_validator(mode="before")
     @classmethod
