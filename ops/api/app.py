@@ -27,6 +27,7 @@ def create_app(services: Services) -> FastAPI:
             Middleware(edge.OtherOrigins),
             Middleware(edge.RequestLimit),
             Middleware(edge.BodyLimit),
+            Middleware(edge.LastResort),
         ],
     )
     app.state.services = services

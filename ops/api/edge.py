@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import traceback
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,7 @@ BODY_BYTES_MAX = 512 * 1024
 PERSONA_BYTES_MAX = 9 * 1024 * 1024
 BODY_READ_S_MAX = 30.0
 REQUESTS_AT_ONCE_MAX = 256
+FRAMES_LOGGED_MAX = 12
 
 PERSONAS_PATH = "/v1/personas"
 PAGE_POLICY = (
@@ -113,6 +115,40 @@ def _counting(receive: Receive, limit: int) -> Receive:
     return counted
 
 
+class LastResort:
+    """500 for what nobody foresaw. The log gets the kind of error and where it happened, and not its text,
+    which may quote what somebody said."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def observed(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception as error:  # noqa: BLE001  # The top of a request.
+            log.error("api.unexpected_error", error=type(error).__name__, place=_frames(error))
+            if started:
+                raise RuntimeError("an answer broke off after it had begun") from None
+            answer = problem_response(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something failed that should not. The log of the API says where.",
+            )
+            await answer(scope, receive, send)
+
+
+def _frames(error: Exception) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED_MAX:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
 class ProtectiveHeaders:
     """A strict content policy on pages, nothing at all allowed on data, and no personal answer in a cache."""
 
@@ -178,7 +214,7 @@ class AccessLog:
         async def observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 

@@ -33,8 +33,15 @@ _EXAMPLE_TOKEN = "vvj_9tS2m6r1K0c3y5Qw8eXa"  # noqa: S105
 _EXAMPLE_SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
+def storable(text: str) -> bool:
+    """Whether UTF-8 and Postgres can hold it: JSON can spell a NUL and half a surrogate pair."""
+    return not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in text)
+
+
 def _printable(text: str) -> str:
     """Text that is spoken or given to a model holds no control characters but tab and line ends."""
+    if not storable(text):
+        raise ValueError("holds a NUL or half a surrogate pair; send whole characters")
     if any((char < " " and char not in "\t\n\r") or char == "\x7f" for char in text):
         raise ValueError("holds control characters; send plain text")
     return text

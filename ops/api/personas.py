@@ -25,6 +25,7 @@ from ops.api.models import (
     PersonaSummary,
     PersonaView,
     RevisionSelector,
+    storable,
 )
 from ops.api.problem import ApiProblem, problems
 from ops.api.services import ServicesOf
@@ -119,23 +120,27 @@ async def _persona(request: Request) -> Persona:
         )
     body = await request.body()
     # Long texts and many rules: not on the loop that answers everybody else.
-    persona = await asyncio.to_thread(parse_persona_text, body)
-    if _holds_nul(persona.to_json()):
-        raise PersonaInvalid(("persona: a text holds a NUL character; remove it.",))
+    try:
+        persona = await asyncio.to_thread(parse_persona_text, body)
+    except RecursionError:
+        raise PersonaInvalid(("persona: the document has too many levels.",)) from None
+    if not _all_storable(persona.model_dump(mode="json")):
+        raise PersonaInvalid(
+            ("persona: a text holds a NUL or half a surrogate pair; send whole characters.",)
+        )
     return persona
 
 
-def _holds_nul(value: Json) -> bool:
-    """Postgres stores no NUL in a text."""
+def _all_storable(value: Json) -> bool:
     match value:
         case str():
-            return "\x00" in value
+            return storable(value)
         case Mapping():
-            return any(_holds_nul(inner) for inner in value.values())
+            return all(_all_storable(inner) for inner in value.values())
         case Sequence():
-            return any(_holds_nul(inner) for inner in value)
+            return all(_all_storable(inner) for inner in value)
         case _:
-            return False
+            return True
 
 
 def _documents(persona: Persona) -> list[DocumentView]:

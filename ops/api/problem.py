@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -103,20 +104,13 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return from_mistakes(error.errors())
 
-    async def on_http_error(_request: Request, error: Exception) -> Response:
+    async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return from_http(error)
-
-    async def on_anything_else(_request: Request, error: Exception) -> Response:
-        log.error("api.unexpected_error", error=type(error).__name__)
-        return problem_response(
-            500, "internal", "Something failed that should not. The log of the API has the details."
-        )
+        return from_http(error, allowed=_methods_at(request))
 
     app.add_exception_handler(VivavoceError, on_product_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(Exception, on_anything_else)
 
 
 def from_error(error: VivavoceError) -> Response:
@@ -144,17 +138,30 @@ def sentence_of(error: VivavoceError) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def from_http(error: HTTPException) -> Response:
+def _methods_at(request: Request) -> set[str]:
+    """Of all operations at this address: each route by itself knows only its own method."""
+    return {
+        method.upper()
+        for template, operations in request.app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), request.url.path)
+        for method in operations
+    }
+
+
+def from_http(error: HTTPException, *, allowed: Collection[str] = ()) -> Response:
     details = {
         404: "There is nothing at this address.",
         405: "This address does not take that method; the Allow header names those that it takes.",
     }
     code = HTTPStatus(error.status_code).name.lower()
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and allowed:
+        headers["Allow"] = ", ".join(sorted(allowed))
     return problem_response(
         error.status_code,
         code,
         details.get(error.status_code, str(error.detail)),
-        headers=error.headers,
+        headers=headers,
     )
 
 

@@ -164,4 +164,4 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
 async def _answers(engine: AsyncEngine) -> bool:
     with store_failures():
         async with engine.connect() as connection:
-            return await connection.scalar(text("select 1")) == 1
+            return bool(await connection.scalar(text("select 1")) == 1)
