@@ -295,7 +295,14 @@ def _needed_ms(floor: Floor) -> int:
 
 def _ended(floor: Floor, heard: Heard, ending: Ending) -> tuple[Floor, Decision]:
     eased = max(0, floor.patience_ms - PATIENCE_EASE_MS)
-    ended = replace(_without_pause(floor), in_turn=False, ended_ms=heard.at_ms, patience_ms=eased, recent=())
+    ended = replace(
+        _without_pause(floor),
+        in_turn=False,
+        # What goes on after a turn that was too long is another turn, not the same one again.
+        ended_ms=None if ending is Ending.TOO_LONG else heard.at_ms,
+        patience_ms=eased,
+        recent=(),
+    )
     state = FloorState.PERSONA if heard.persona_speaking else FloorState.LISTENING
     decision = Decision(
         state,

@@ -33,10 +33,26 @@ PIECE_MS_MIN = 3_000
 PENDING_MS_MAX = 27_000
 """Audio that may wait for recognition. Beyond it the machine is hopelessly late: the oldest audio is given
 up, and the utterance says how much."""
-PIECES_MAX = 40
-"""About six minutes. A longer speech is handed over as several utterances: see `full`."""
+PIECES_MAX = 64
+"""Pieces of one utterance, three to nine minutes. Longer speech is handed over as several: see `full`."""
+BLIP_MS_MAX = 64
+"""A sound this short, on its own, is no speech: a click, a key."""
+BLIP_GAP_MS = 480
+FORGET_MS = 3_000
+"""Sound for which nobody asked for a reading is forgotten after this much silence: it was no turn."""
 LOOP_TOKENS_MAX = 8
 LOOP_TIMES = 4
+SENTENCE_ENDS = ".?!"
+NEVER_CAPITAL = frozenset(
+    word
+    for line in (
+        "a an the and or but because if when while that which who what where why how to of for with from by",
+        "at in on about as is are was were do does did can could would should will have has had it its they",
+        "he she we you your my our their this these those there then so not no um uh",
+    )
+    for word in line.split()
+)
+"""Words that are written small inside a sentence, whatever they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +210,7 @@ class StreamingRecogniser:
 
     def __init__(self) -> None:
         self._lead_in: deque[HeardWindow] = deque(maxlen=LEAD_IN_MS // WINDOW_MS)
+        self._utterances = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -203,6 +220,8 @@ class StreamingRecogniser:
         self._asked_ms = 0
         self._voiced_ms = 0
         self._lost_ms = 0
+        self._asked = False
+        self._utterances += 1
         self._started_ms: int | None = None
         self._voiced_end_ms = 0
 
@@ -213,7 +232,7 @@ class StreamingRecogniser:
 
     @property
     def full(self) -> bool:
-        """The utterance has its greatest length: settle it, take it, and go on."""
+        """The utterance has its greatest length: take it and go on; what was said since stays for the next."""
         return len(self._committed) >= PIECES_MAX
 
     @property
@@ -221,6 +240,8 @@ class StreamingRecogniser:
         """Everything said so far has been read by a final job: `take` loses nothing and needs no wait."""
         if not self.active:
             return False
+        if self.full:
+            return True
         if not any(window.speech >= VOICED_MIN for window in self._pending):
             return True
         latest = self._latest
@@ -239,8 +260,15 @@ class StreamingRecogniser:
         if window.speech >= VOICED_MIN:
             self._voiced_end_ms = window.end_ms
             self._voiced_ms += WINDOW_MS
+        elif not self._asked and window.end_ms - self._voiced_end_ms >= FORGET_MS:
+            self._forget()
         while len(self._pending) * WINDOW_MS > PENDING_MS_MAX:
             self._give_up_oldest()
+
+    def _forget(self) -> None:
+        keep = self._pending[-(LEAD_IN_MS // WINDOW_MS) :]
+        self._reset()
+        self._lead_in.extend(window for window in keep if window.speech < VOICED_MIN)
 
     def _give_up_oldest(self) -> None:
         oldest = self._pending.pop(0)
@@ -250,7 +278,7 @@ class StreamingRecogniser:
     def partial_job(self) -> Job | None:
         """A reading of the speech so far, when enough was added since the last one; a piece that is long
         enough is read for good. None while there is nothing worth its cost."""
-        if not self.active:
+        if not self.active or self.full:
             return None
         if self._spoken_ms() > PIECE_MS_MAX:
             return self._piece_job()
@@ -287,7 +315,8 @@ class StreamingRecogniser:
     def so_far(self) -> str:
         """The text read so far, the newest words from the last partial."""
         latest = [self._latest.recognition] if self._latest is not None else []
-        return tidy(" ".join(part.text for part in [*self._committed, *latest]))
+        words = joined([part.words for part in [*self._committed, *latest]])
+        return " ".join(word.w for word in words)
 
     def take(self) -> Utterance | None:
         """The utterance as it is known now; the next speech begins another. None when nobody spoke."""
@@ -296,13 +325,14 @@ class StreamingRecogniser:
         parts = list(self._committed)
         if self._latest is not None:
             parts.append(self._placed(self._latest))
-        words = tuple(word for part in parts for word in part.words)
+        words = joined([part.words for part in parts])
         times: Times = "aligned" if all(part.times == "aligned" for part in parts) else "estimated"
-        text = tidy(" ".join(part.text for part in parts))
+        text = " ".join(word.w for word in words)
         utterance = Utterance(text, words, times, self._started_ms, self._voiced_end_ms, self._lost_ms)
-        keep = self._pending[-(LEAD_IN_MS // WINDOW_MS) :]
-        self._reset()
-        self._lead_in.extend(window for window in keep if window.speech < VOICED_MIN)
+        rest = self._pending if self.full else []
+        self._forget()
+        for window in rest:
+            self.feed(window)
         return utterance
 
     def finish(self, recogniser: Recogniser, cancelled: threading.Event | None = None) -> Utterance | None:
@@ -316,22 +346,24 @@ class StreamingRecogniser:
         return b"".join(window.pcm16 for window in self._pending)
 
     def _piece(self) -> int:
-        # Utterances are told apart by where they start: a job of the one before must not enter this one.
-        return (self._started_ms or 0) * (PIECES_MAX + 1) + len(self._committed)
+        # Utterances are told apart, too: a job of the one before must not enter this one.
+        return self._utterances * (PIECES_MAX + 1) + len(self._committed)
 
     def _spoken_ms(self) -> int:
-        """Length of the pending audio up to its last speech."""
-        if not self._pending:
-            return 0
-        return max(0, self._voiced_end_ms - self._pending[0].start_ms)
+        """Length of the pending audio from its first speech to its last."""
+        heard = without_silent_front(self._pending)
+        return max(0, self._voiced_end_ms - heard[0].start_ms - LEAD_IN_MS) if heard else 0
 
     def _piece_job(self) -> Job:
-        cut = cut_of(self._pending)
-        return self._job(self._pending[:cut], commits=True, align=True)
+        heard = without_silent_front(self._pending)
+        return self._job(heard[: cut_of(heard)], commits=True, align=True)
 
     def _job(self, windows: Sequence[HeardWindow], *, commits: bool, align: bool) -> Job:
         self._asked_ms = self._voiced_ms
         heard = trimmed(windows)
+        if not self._asked:
+            self._asked = True
+            self._started_ms = next((w.start_ms for w in heard if w.speech >= VOICED_MIN), heard[0].start_ms)
         return Job(
             pcm16=b"".join(window.pcm16 for window in heard),
             start_ms=heard[0].start_ms,
@@ -357,10 +389,16 @@ def _worth(job: Job) -> tuple[int, bool]:
 
 
 def without_silent_front(windows: Sequence[HeardWindow]) -> list[HeardWindow]:
-    """From LEAD_IN_MS before the first speech on; the last LEAD_IN_MS when nobody speaks."""
+    """From LEAD_IN_MS before the first speech on, blips left out; the last LEAD_IN_MS when nobody speaks."""
     lead_in = LEAD_IN_MS // WINDOW_MS
-    voiced = (i for i, window in enumerate(windows) if window.speech >= VOICED_MIN)
-    return list(windows[max(0, next(voiced, len(windows)) - lead_in) :])
+    first = len(windows)
+    islands = voiced_spans(windows)
+    for span, following in zip(islands, [*islands[1:], None], strict=True):
+        gap_ms = following.start_ms - span.end_ms if following is not None else 0
+        if span.end_ms - span.start_ms > BLIP_MS_MAX or gap_ms < BLIP_GAP_MS:
+            first = next(i for i, window in enumerate(windows) if window.start_ms == span.start_ms)
+            break
+    return list(windows[max(0, first - lead_in) :])
 
 
 def trimmed(windows: Sequence[HeardWindow]) -> list[HeardWindow]:
@@ -399,7 +437,15 @@ def voiced_spans(windows: Sequence[HeardWindow]) -> list[Span]:
     return spans
 
 
-def tidy(text: str) -> str:
-    """Single spaces, and a capital at the start."""
-    joined = " ".join(text.split())
-    return joined[:1].upper() + joined[1:]
+def joined(parts: Sequence[Sequence[Word]]) -> tuple[Word, ...]:
+    """The words of several pieces as one text: the recogniser begins each piece with a capital, also inside a
+    sentence."""
+    words: list[Word] = []
+    for part in parts:
+        for place, word in enumerate(part):
+            inside = bool(words) and place == 0 and words[-1].w[-1] not in SENTENCE_ENDS
+            if inside and word.w.lower().strip(",") in NEVER_CAPITAL:
+                words.append(replace(word, w=word.w.lower()))
+            else:
+                words.append(word if words else replace(word, w=word.w[:1].upper() + word.w[1:]))
+    return tuple(words)
