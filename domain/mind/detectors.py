@@ -13,6 +13,8 @@ from domain.mind.spelling import Span, Spelled, spell
 CARD_DIGITS_MIN, CARD_DIGITS_MAX = 13, 19
 PHONE_DIGITS_MIN, PHONE_DIGITS_MAX = 10, 15
 IBAN_DIGITS_MIN = 8
+# Nothing that may be read out has so many digits in a row, and trying every part of it would take long.
+RUN_DIGITS_MAX = 60
 # A card number that is dealt out over several phrases comes in groups of at least this many digits.
 GROUP_DIGITS_MIN = 2
 
@@ -109,6 +111,9 @@ def _cards(spelled: Spelled, allowed: frozenset[str]) -> Iterator[tuple[Span, ..
     runs = [m for m in _DIGIT_RUN.finditer(spelled.text) if m.group() not in allowed]
     for run in runs:
         digits = run.group()
+        if len(digits) > RUN_DIGITS_MAX:
+            yield (spelled.span(run.start(), run.end()),)
+            continue
         for start, end in _card_windows(digits):
             yield (spelled.span(run.start() + start, run.start() + end),)
             break

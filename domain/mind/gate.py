@@ -29,14 +29,15 @@ JUDGED_CHARS_MAX = 2_000
 # that is dealt out over several sentences is found when its last part comes.
 TAIL_CHARS_MAX = 600
 
+_NUMBER, _ADDRESS = "a number that I don't read out", "an address that I don't read out"
 _PLACEHOLDERS = {
-    PersonalData.CARD_NUMBER: "your card number",
-    PersonalData.IBAN: "your account number",
-    PersonalData.POLICY_NUMBER: "your policy number",
-    PersonalData.EMAIL: "that e-mail address",
-    PersonalData.PHONE: "that phone number",
-    PersonalData.WEB_ADDRESS: "that web address",
-    None: "something I can't share",
+    PersonalData.CARD_NUMBER: _NUMBER,
+    PersonalData.IBAN: _NUMBER,
+    PersonalData.POLICY_NUMBER: _NUMBER,
+    PersonalData.PHONE: _NUMBER,
+    PersonalData.EMAIL: _ADDRESS,
+    PersonalData.WEB_ADDRESS: _ADDRESS,
+    None: "something that I can't share",
 }
 # The stricter one wins where several rules are met.
 _SEVERITY = (

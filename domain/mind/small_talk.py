@@ -60,10 +60,7 @@ def small_talk(question: str, said: Sequence[tuple[Role, str]], texts: OwnTexts)
     if not words or len(words) > SMALL_TALK_WORDS_MAX:
         return None
     if _ASKS_AI.search(question):
-        return (
-            texts.disclosure,
-            "I answer from documents, and a colleague can take over when you ask for one.",
-        )
+        return (texts.disclosure,)
     if _ASKS_NAME.search(question):
         return (f"My name is {texts.name}.", texts.disclosure)
     if _ASKS_REPEAT.search(question):

@@ -30,6 +30,7 @@ _DASH_WORDS = frozenset({"dash", "hyphen"})
 # Two letters of everyday English that stand alone without spelling anything.
 _ALONE = frozenset({"a", "A", "I"})
 _CAPITALS_MAX = 4
+_AMOUNT_DIGITS_MAX = 3
 _STRAIGHT = str.maketrans(
     {
         "‘": "'",
@@ -106,7 +107,7 @@ def spell(text: str) -> Spelled:
 
     "four one, double 1" becomes "4111", "M M dash 20" becomes "MM20"; everything else stays as it is.
     """
-    pieces = _numbers(_pieces(text))
+    pieces = _amounts(_numbers(_pieces(text)))
     letters: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -161,6 +162,43 @@ def _numbers(pieces: list[_Piece]) -> list[_Piece]:
             out.append(piece)
             i += 1
     return _noughts(out)
+
+
+def _amounts(pieces: list[_Piece]) -> list[_Piece]:
+    """ "18 thousand 4 hundred" becomes "18400"."""
+    out: list[_Piece] = []
+    i = 0
+    while i < len(pieces):
+        value, last = _amount(pieces, i)
+        if last > i:
+            out.append(_Piece(str(value), pieces[i].start, pieces[last].end, True))
+        else:
+            out.append(pieces[i])
+        i = last + 1
+    return out
+
+
+def _amount(pieces: list[_Piece], first: int) -> tuple[int, int]:
+    """The number that begins at piece `first` with its multiples, and the piece that it ends with."""
+    if not _small_number(pieces[first]):
+        return 0, first
+    total, value, last, may_add = 0, int(pieces[first].text), first, False
+    while (place := _next_word(pieces, last)) is not None:
+        word = pieces[place].text.lower()
+        follower = _next_word(pieces, place) if word == "and" and may_add else place
+        if word == "hundred" and 0 < value < 100:
+            value, may_add, last = value * 100, True, place
+        elif word == "thousand" and value > 0 and total == 0:
+            total, value, may_add, last = value * 1000, 0, True, place
+        elif may_add and follower is not None and _small_number(pieces[follower]):
+            value, may_add, last = value + int(pieces[follower].text), False, follower
+        else:
+            break
+    return total + value, last
+
+
+def _small_number(piece: _Piece) -> bool:
+    return piece.text.isascii() and piece.text.isdigit() and len(piece.text) <= _AMOUNT_DIGITS_MAX
 
 
 def _digit(word: str) -> str | None:
