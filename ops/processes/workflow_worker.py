@@ -40,6 +40,13 @@ STICKY_TIMEOUT = timedelta(seconds=2)
 PASSED_THROUGH = ("domain", "workflows", "pydantic", "pydantic_core", "annotated_types", "re2")
 
 
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """How workflows run here; a replay of their histories must run them alike."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    )
+
+
 def workflow_worker(client: Client, store: EventStore) -> Worker:
     """The Temporal worker on WORKFLOW_QUEUE."""
     return Worker(
@@ -48,9 +55,7 @@ def workflow_worker(client: Client, store: EventStore) -> Worker:
         workflows=[ConversationWorkflow, MediaSessionWorkflow],
         activities=ConversationActivities(store).all(),
         interceptors=[CodesOnly()],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_concurrent_activities=ACTIVITIES_AT_ONCE_MAX,
         max_cached_workflows=WORKFLOWS_CACHED_MAX,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
