@@ -97,6 +97,7 @@ class EmbeddedPostgres:
                 self._await_ready(deadline)
             except BaseException:
                 os.close(held)
+                self._part_with_keeper(gone=not self._has_holders())
                 raise
             self._held = held
 
@@ -112,9 +113,7 @@ class EmbeddedPostgres:
                 if time.monotonic() > deadline:
                     raise Unavailable(f"the embedded Postgres in {self._dir} did not stop; see {self._log}")
                 time.sleep(POLL_S)
-        if self._keeper is not None:
-            self._part_with(self._keeper, gone=not self._has_keeper())
-            self._keeper = None
+            self._part_with_keeper(gone=not self._has_keeper())
 
     def interrupt(self) -> None:
         """Stops the server under its holders, for tests of an outage. `resume` brings it back."""
@@ -238,8 +237,10 @@ class EmbeddedPostgres:
         finally:
             os.close(claim)
 
-    @staticmethod
-    def _part_with(keeper: subprocess.Popen[bytes], *, gone: bool) -> None:
+    def _part_with_keeper(self, *, gone: bool) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
         if gone:
             keeper.wait(STOP_TIMEOUT_S)
         else:
