@@ -18,7 +18,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.media_session import MediaSessionActivities, media_workers
@@ -142,10 +142,17 @@ class World:
         return [event.payload.type for event in await self.events(conversation_id)]
 
     async def status(self, conversation_id: ConversationId) -> ConversationStatus:
-        status: ConversationStatus = await self.client.get_workflow_handle(str(conversation_id)).query(
-            QUERY_STATUS, result_type=ConversationStatus
-        )
-        return status
+        """Waits until the workflow has read the log."""
+        handle = self.client.get_workflow_handle(str(conversation_id))
+        async with asyncio.timeout(EVENTUALLY_S):
+            while True:
+                try:
+                    status: ConversationStatus = await handle.query(
+                        QUERY_STATUS, result_type=ConversationStatus
+                    )
+                    return status
+                except WorkflowQueryFailedError:
+                    await asyncio.sleep(POLL_S)
 
     async def end(
         self,

@@ -290,6 +290,9 @@ def begin(logged: LoggedConversation, *, now: datetime, before: Lifecycle | None
         lost = MediaSession(
             epoch=logged.epoch, worker_id=logged.worker_id, assigned_event_id=logged.assigned_event_id
         )
+        if before is None:
+            # Where it still runs, it hears at once that it is over, rather than at its next append.
+            actions = (DrainSession(logged.epoch),)
     state, starting = _next_session(state, lost, "workflow_restarted", now)
     return state, actions + starting
 
@@ -302,7 +305,7 @@ def decide(state: Lifecycle, occurrence: Occurrence, *, now: datetime) -> Decisi
         case FactsReported():
             return _facts(state, occurrence, now)
         case SessionAssigned():
-            return _assigned(state, occurrence, now), ()
+            return _assigned(state, occurrence, now)
         case SessionEnded():
             return _session_ended(state, occurrence, now)
         case EndCommanded():
@@ -413,9 +416,10 @@ def _fact(state: Lifecycle, fact: Fact, now: datetime) -> Decision:
             assert_never(fact.kind)
 
 
-def _assigned(state: Lifecycle, assigned: SessionAssigned, now: datetime) -> Lifecycle:
+def _assigned(state: Lifecycle, assigned: SessionAssigned, now: datetime) -> Decision:
     if state.session is None or assigned.epoch != state.session.epoch:
-        return state
+        # Begun by an earlier run of the workflow: nobody waits for it, and it holds a place.
+        return state, (DrainSession(assigned.epoch),)
     session = state.session.model_copy(
         update={"worker_id": assigned.worker_id, "assigned_event_id": assigned.event_id}
     )
@@ -424,7 +428,7 @@ def _assigned(state: Lifecycle, assigned: SessionAssigned, now: datetime) -> Lif
     if state.started and state.end_reason is None:
         # The call was live before: the participant has as long to come back as after a lost connection.
         state = state.timed(left_at=_after(now, state.timers.participant_left_s))
-    return state
+    return state, ()
 
 
 def _session_ended(state: Lifecycle, ended: SessionEnded, now: datetime) -> Decision:

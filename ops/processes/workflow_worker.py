@@ -37,7 +37,7 @@ STOP_GRACE = timedelta(seconds=5)
 # long before any other worker gets them. The default of ten seconds is longer than a call can do without.
 STICKY_TIMEOUT = timedelta(seconds=2)
 # Loaded once and shared by all workflows: none of them has a clock, randomness or state of its own.
-PASSED_THROUGH = ("domain", "workflows", "pydantic", "pydantic_core", "annotated_types", "re2")
+PASSED_THROUGH = ("domain", "workflows.contracts", "pydantic", "pydantic_core", "annotated_types", "re2")
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:

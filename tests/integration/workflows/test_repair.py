@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.sweep import Sweep, Unsealed, started_on, unsealed_in
+from domain.conversation.lifecycle import SessionOutcome
 from domain.conversation.state import Status
 from domain.events.catalogue import ConversationSealed, EndReason, MediaLost
 from domain.ids import ConversationId, TenantId
@@ -18,6 +19,7 @@ from ops.devstack.temporal import TemporalServer
 from ops.processes.workflow_worker import workflow_worker
 from tests.fakes.media_host import FakeMediaHost, FakeSession
 from tests.temporal_fixtures import World, connect, eventually, media_process
+from workflows.contracts import MediaSessionEnded
 
 
 def _sweep(world: World, engine: AsyncEngine) -> Sweep:
@@ -50,7 +52,6 @@ async def test_a_request_whose_workflow_was_never_started_is_taken_up(
     assert (await sweep.once()).open == 0
 
 
-@pytest.mark.slow
 async def test_a_workflow_that_was_terminated_is_begun_again_from_the_log(
     running: World, host: FakeMediaHost, engine: AsyncEngine
 ) -> None:
@@ -69,8 +70,21 @@ async def test_a_workflow_that_was_terminated_is_begun_again_from_the_log(
     seal = events[-1].payload
     assert isinstance(seal, ConversationSealed)
     assert seal.gaps == ("session_lost:1",)
-    # It asked whether its conversation still had a workflow, or was refused by the log.
-    await asyncio.wait_for(lost.over.wait(), 20)
+    assert lost.over.is_set()
+
+
+@pytest.mark.slow
+async def test_a_session_whose_conversation_is_gone_ends_itself(running: World, host: FakeMediaHost) -> None:
+    conversation_id = await running.start()
+    session = await running.live(host, conversation_id)
+
+    await running.client.get_workflow_handle(str(conversation_id)).terminate()
+
+    # It asks now and then, since it has nothing to say.
+    await asyncio.wait_for(session.over.wait(), 20)
+    child = running.client.get_workflow_handle(f"{conversation_id}-media-1", result_type=MediaSessionEnded)
+    ended = await asyncio.wait_for(child.result(), 10)
+    assert ended.outcome is SessionOutcome.DRAINED
 
 
 async def test_an_empty_temporal_beside_a_full_log_loses_nothing(

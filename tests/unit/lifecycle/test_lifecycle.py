@@ -292,6 +292,13 @@ def test_a_batch_that_comes_again_or_from_an_earlier_epoch_is_dropped() -> None:
     assert not call.state.connected
 
 
+def test_a_session_that_an_earlier_run_began_is_called_off_when_it_is_assigned() -> None:
+    call = Call(epoch=3)
+
+    assert call.see(SessionAssigned(2, WORKER, ASSIGNED)) == (DrainSession(2),)
+    assert call.state.status is Status.REASSIGNING
+
+
 def test_an_ended_session_of_an_earlier_epoch_changes_nothing() -> None:
     call = Call().live()
     call.ended(SessionOutcome.LOST)
@@ -332,8 +339,9 @@ def test_what_the_log_says_overrules_the_workflow_but_not_a_decided_end() -> Non
 def test_a_live_call_found_in_the_log_goes_on_under_a_new_epoch_with_its_old_limit() -> None:
     call = Call(epoch=3, started_at=NOON - timedelta(seconds=590), worker_id=WORKER)
 
-    lost, start = call.actions
+    drain, lost, start = call.actions
 
+    assert drain == DrainSession(3)
     assert isinstance(lost, RecordLost)
     assert (lost.epoch, lost.reason) == (4, "workflow_restarted")
     assert isinstance(start, StartSession)
