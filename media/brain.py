@@ -163,7 +163,7 @@ class Brain:
             reply.finish = "failed"
             log.warning("brain.answer_failed", turn_id=str(asked.turn_id), answerer=self._answerer.name)
             persona = self._published.persona
-            await self._say_all(reply, persona.not_found, SentenceKind.ANSWER, Emotion.NEUTRAL)
+            await self._say_all(reply, persona.failed, SentenceKind.ANSWER, Emotion.NEUTRAL)
         finally:
             close = getattr(pieces, "aclose", None)
             if close is not None:

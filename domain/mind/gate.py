@@ -183,6 +183,7 @@ def check_publishable(persona: Persona) -> None:
         ("disclosure", persona.disclosure),
         ("greeting", persona.greeting),
         ("not_found", persona.not_found),
+        ("failed", persona.failed),
         ("handover", persona.handover),
         ("blocked", persona.blocked),
     ]

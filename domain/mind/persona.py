@@ -225,6 +225,8 @@ class _PersonaText(Frozen):
     greeting: Spoken
     # Said where the documents do not hold the answer.
     not_found: Spoken = "I don't have that in my documents, so I can't say. A colleague can help you with it."
+    # Said where the answerer failed or took too long.
+    failed: Spoken = "I'm sorry, something went wrong on my side. Please ask me again."
     # Said when a person is needed.
     handover: Spoken = "I am handing you over to a colleague now. Please stay on the line."
     # Said where a rule stopped a sentence or could not be evaluated, and has no sentence of its own.

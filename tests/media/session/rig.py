@@ -36,7 +36,7 @@ from domain.ids import (
 )
 from domain.mind.persona import Persona, PublishedPersona
 from domain.mind.prompt import Prompt
-from domain.ports import Drained, EventStore, Fact, Offer, Retrieval, SessionSpec
+from domain.ports import Answerer, Drained, EventStore, Fact, Offer, Retrieval, Retriever, SessionSpec
 from media.hearing.ear import HearingModels
 from media.hearing.threads import HearingThreads
 from media.models import ModelName, locate
@@ -191,6 +191,13 @@ class Caller:
     def tell(self, message: dict[str, Any]) -> None:
         self.channel.send(json.dumps(message))
 
+    def freeze(self) -> None:
+        """Sends nothing more, and says no goodbye."""
+        for reader in self._readers:
+            reader.cancel()
+        for sender in self.connection.getSenders():
+            sender.replaceTrack(None)
+
     async def close(self) -> None:
         for reader in self._readers:
             reader.cancel()
@@ -294,16 +301,18 @@ async def live_call(
     lines: Sequence[str] = ("Your claim is handled within five days.",),
     published: PublishedPersona | None = None,
     properties: ConversationProperties | None = None,
+    answerer: Answerer | None = None,
+    retriever: Retriever | None = None,
 ) -> AsyncIterator[Call]:
     published = published or persona()
-    answerer = ScriptedAnswerer(list(lines))
+    scripted = ScriptedAnswerer(list(lines))
     pools = [ThreadPoolExecutor(1) for _ in range(4)]
     studio = Studio(models.renderer, pools[0])
     parts = Parts(
         store=store,
         personas=OnePersona(published),
-        retriever=EmptyLibrary(),
-        answerer=answerer,
+        retriever=retriever or EmptyLibrary(),
+        answerer=answerer or scripted,
         synthesiser=models.synthesiser,
         hearing=models.hearing,
         studio=studio,
@@ -328,7 +337,7 @@ async def live_call(
     await worker_carries(worker)
     try:
         yield Call(
-            worker, caller, store, tenant_id, conversation_id, participant_id, answerer, facts, drain, session
+            worker, caller, store, tenant_id, conversation_id, participant_id, scripted, facts, drain, session
         )
     finally:
         await caller.close()

@@ -1,0 +1,253 @@
+"""Every bound of the live session, and what happens at it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import pytest
+
+from domain.errors import Unavailable
+from domain.events.catalogue import EndReason, ReplyGenerated, RetrievalPerformed, SentenceCommitted
+from domain.ids import ConversationId, TenantId
+from domain.mind.prompt import Prompt
+from domain.ports import EventStore, FactKind, Retrieval
+from media import brain as brain_module
+from media import peer as peer_module
+from media import worker as worker_module
+from media.worker import MediaWorker
+from ops.processes.control import BODY_BYTES_MAX, control_app
+from tests.media.session.rig import Call, Models, live_call, persona
+
+Speak = Callable[[str], np.ndarray]
+
+
+async def answered(call: Call) -> None:
+    """Asks something in writing and waits until the persona has spoken."""
+    await call.join()
+    await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+    call.caller.tell({"type": "text", "text": "What happens now?"})
+    await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"], 40)
+
+
+async def test_a_reply_has_a_greatest_number_of_sentences(
+    models: Models,
+    event_store: EventStore,
+    tenant_id: TenantId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given an answerer that does not stop, when three sentences may be said
+    monkeypatch.setattr(brain_module, "SENTENCES_REPLY_MAX", 3)
+    async with live_call(models, event_store, tenant_id, tmp_path, lines=["Yes. " * 50]) as call:
+        await answered(call)
+        await call.end()
+
+        # Then three are, and the answerer was asked no further
+        assert len(await call.of(SentenceCommitted)) == 2 + 3
+        assert [reply.sentences for reply in await call.of(ReplyGenerated)] == [3]
+
+
+@dataclass
+class Broken:
+    """An answerer that fails in its own way after its first words."""
+
+    fail: Callable[[], None]
+    wait_s: float = 0.0
+    name: str = "broken"
+    prompts: list[Prompt] = field(default_factory=list)
+
+    async def answer(self, prompt: Prompt) -> AsyncIterator[str]:
+        await asyncio.sleep(self.wait_s)
+        self.fail()
+        yield "never"
+
+
+def unavailable() -> None:
+    raise Unavailable("the model does not answer")
+
+
+@pytest.mark.parametrize("way", ["late", "unavailable"])
+async def test_an_answerer_that_fails_is_answered_for_in_a_sentence(
+    models: Models,
+    event_store: EventStore,
+    tenant_id: TenantId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    # Given an answerer that takes too long, or says that it is unavailable
+    monkeypatch.setattr(brain_module, "ANSWER_S_MAX", 0.2)
+    broken = Broken(unavailable) if way == "unavailable" else Broken(lambda: None, wait_s=30)
+    published = persona(failed="Something went wrong here. Please ask me again.")
+    async with live_call(
+        models, event_store, tenant_id, tmp_path, published=published, answerer=broken
+    ) as call:
+        await answered(call)
+        await call.end()
+
+        # Then the caller hears a sentence of the persona's, and the record says that the reply failed
+        assert [s.text for s in await call.of(SentenceCommitted)][2:] == [
+            "Something went wrong here.",
+            "Please ask me again.",
+        ]
+        assert [reply.finish for reply in await call.of(ReplyGenerated)] == ["failed"]
+
+
+class LateLibrary:
+    async def retrieve(
+        self, tenant_id: TenantId, knowledge_revision: str, question: str, *, limit: int
+    ) -> Retrieval:
+        await asyncio.sleep(30)
+        return Retrieval((), 0.0)
+
+
+async def test_documents_that_come_too_late_are_answered_without(
+    models: Models,
+    event_store: EventStore,
+    tenant_id: TenantId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a library that does not answer in time
+    monkeypatch.setattr(brain_module, "RETRIEVAL_S_MAX", 0.2)
+    async with live_call(models, event_store, tenant_id, tmp_path, retriever=LateLibrary()) as call:
+        await answered(call)
+        await call.end()
+
+        # Then the answer comes all the same, and the record says that nothing was found
+        assert [found.passages for found in await call.of(RetrievalPerformed)] == [()]
+        assert len(await call.of(SentenceCommitted)) == 3
+
+
+async def test_the_policy_can_end_the_call_after_its_last_word(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a rule that ends the call on abuse
+    published = persona(
+        guardrails=[
+            {
+                "guardrail_name": "no_abuse",
+                "scope": "input",
+                "test": {"kind": "pattern", "any_of": [r"\bidiot\b"]},
+                "verdict": "end",
+                "say": "I am ending this call now.",
+            }
+        ]
+    )
+    async with live_call(models, event_store, tenant_id, tmp_path, published=published) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+
+        # When it is met
+        call.caller.tell({"type": "text", "text": "You idiot"})
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+        await call.caller.until(lambda: any(fact.kind is FactKind.END_WANTED for fact in call.facts))
+
+        # Then the sentence was played, and the workflow is asked to end with the ground
+        (wanted,) = [fact for fact in call.facts if fact.kind is FactKind.END_WANTED]
+        assert wanted.reason is EndReason.GUARDRAIL
+        await call.end()
+
+
+async def test_a_page_that_says_nothing_is_taken_for_lost(
+    models: Models,
+    event_store: EventStore,
+    tenant_id: TenantId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a connection that may be silent for half a second
+    monkeypatch.setattr(peer_module, "SILENCE_S_MAX", 0.5)
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        await call.join()
+
+        # When the caller's process is as good as dead
+        call.caller.freeze()
+
+        # Then the workflow is told that the participant is not there
+        async with asyncio.timeout(10):
+            while FactKind.PARTICIPANT_DISCONNECTED not in [fact.kind for fact in call.facts]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await call.end()
+
+
+async def test_messages_that_are_none_are_passed_over(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a connected page, when it sends what no page sends
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+        for raw in ("", "[", "[]", '{"type": 7}', '{"type": "text"}', '{"type": "text", "text": ""}'):
+            call.caller.channel.send(raw)
+        call.caller.tell({"type": "text", "text": "x" * 2_001})
+        call.caller.channel.send("x" * (peer_module.MESSAGE_BYTES_MAX + 1))
+
+        # Then the call goes on as if nothing had come
+        call.caller.tell({"type": "text", "text": "Are you there?"})
+        await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"])
+        await call.end()
+        assert len(call.answerer.prompts) == 1
+
+
+async def test_a_worker_takes_as_many_sessions_as_it_may_and_gives_an_unused_claim_back(
+    models: Models,
+    event_store: EventStore,
+    tenant_id: TenantId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a worker with two places, one of them carried
+    monkeypatch.setattr(worker_module, "CLAIM_S_MAX", 0.2)
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        first, second = ConversationId(uuid4()), ConversationId(uuid4())
+
+        # When the other one is claimed, then a third claim is refused, and the same claim again is not
+        assert call.worker.claim(first)
+        assert not call.worker.claim(second)
+        assert call.worker.claim(first)
+
+        # And a claim that nobody used is free again
+        await asyncio.sleep(0.25)
+        assert call.worker.claim(second)
+        await call.end()
+
+
+async def control(worker: MediaWorker, path: str, **arguments: object) -> httpx.Response:
+    transport = httpx.ASGITransport(control_app(worker, "the secret"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+        return await client.request("POST", path, **arguments)  # type: ignore[arg-type]  # passed through
+
+
+async def test_the_control_endpoint_answers_only_to_the_installation(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a worker that carries one session
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        offer = f"/sessions/{call.conversation_id}/offer"
+        body = {"participant_id": str(call.participant_id), "sdp": "v=0"}
+        key = {"Authorization": "Bearer the secret"}
+
+        # Then each refusal has its code
+        refusals = [
+            (await control(call.worker, offer, json=body), 401, "unauthorised"),
+            (await control(call.worker, offer, json=body, headers={"Authorization": "Bearer x"}), 401, None),
+            (
+                await control(call.worker, f"/sessions/{uuid4()}/offer", json=body, headers=key),
+                404,
+                "no_session",
+            ),
+            (await control(call.worker, offer, json=body, headers=key), 422, "bad_offer"),
+            (await control(call.worker, offer, json={"sdp": "v=0"}, headers=key), 422, "invalid_input"),
+            (await control(call.worker, offer, content=b"x" * (BODY_BYTES_MAX + 1), headers=key), 413, None),
+        ]
+        for response, status, code in refusals:
+            assert response.status_code == status
+            assert code is None or response.json()["code"] == code
+        await call.end()
