@@ -232,7 +232,7 @@ class StreamingRecogniser:
 
     @property
     def full(self) -> bool:
-        """The utterance has its greatest length: take it and go on; what was said since stays for the next."""
+        """The utterance has its greatest length: take it; what was said since is kept for the next."""
         return len(self._committed) >= PIECES_MAX
 
     @property
