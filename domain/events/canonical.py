@@ -49,7 +49,7 @@ def _encode(value: Json) -> str:
             # RFC 8785 sorts by UTF-16 code units, which is not the order of code points.
             keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
             return "{" + ",".join(f"{_string(key)}:{_encode(value[key])}" for key in keys) + "}"
-        case Sequence():
+        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
             return "[" + ",".join(_encode(item) for item in value) + "]"
     raise NotCanonical(f"{type(value).__name__} is not a JSON value")
 
