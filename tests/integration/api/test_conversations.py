@@ -16,9 +16,9 @@ from domain.ids import ConversationId, TenantId, conversation_stream
 from ops.api.models import CONTEXT_CHARS_MAX, EVENTS_PAGE_MAX, GREETING_CHARS_MAX, PAGE_MAX
 from ops.api.services import Services
 from ops.bootstrap import Addresses, ensure_api_key, ensure_tenant
-from tests.integration.api.conversation_log import Log
+from tests.fakes.api import FakeRuns
+from tests.fakes.conversation_log import Log
 from tests.integration.api.expectations import assert_problem
-from tests.integration.api.fakes import FakeRuns
 
 UNKNOWN = "0b6f5a1c-52f0-4f0a-8d0e-6f1f6f0a7d11"
 

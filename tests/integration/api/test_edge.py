@@ -19,9 +19,9 @@ from ops.api.app import create_app
 from ops.api.edge import BODY_BYTES_MAX, PERSONA_BYTES_MAX
 from ops.api.services import Services
 from ops.logs import configure_logs
-from tests.integration.api.conftest import PUBLIC_URL
+from tests.api_fixtures import PUBLIC_URL
+from tests.fakes.api import FakeRuns
 from tests.integration.api.expectations import assert_problem
-from tests.integration.api.fakes import FakeRuns
 
 ID = "0b6f5a1c-52f0-4f0a-8d0e-6f1f6f0a7d11"
 WITH_KEY = [

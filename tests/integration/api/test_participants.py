@@ -12,9 +12,9 @@ import pytest
 from domain.ids import ConversationId, TenantId
 from ops.api.models import SDP_CHARS_MAX
 from ops.api.services import Services
-from tests.integration.api.conversation_log import Log
+from tests.fakes.api import FakeMedia
+from tests.fakes.conversation_log import Log
 from tests.integration.api.expectations import assert_problem
-from tests.integration.api.fakes import FakeMedia
 
 OFFER = {"type": "offer", "sdp": "v=0\r\n"}
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.integration.api.conftest import PERSONA
+from tests.api_fixtures import PERSONA
 from tests.integration.api.expectations import assert_problem
 
 YAML = {"Content-Type": "application/yaml"}

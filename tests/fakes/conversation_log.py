@@ -10,7 +10,7 @@ from domain.events.catalogue import ConversationEnded, EndReason, MediaAssigned
 from domain.events.envelope import Actor, ActorKind, NewEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, EventId, TenantId, WorkerId, conversation_stream
-from tests.integration.api.fakes import FakeMedia
+from tests.fakes.api import FakeMedia
 
 
 class Log:
