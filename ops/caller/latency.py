@@ -49,7 +49,8 @@ class TurnLatency:
 
 def measure(spoken: Sequence[Spoken], replies: Sequence[Run]) -> list[TurnLatency]:
     """One result per file. `replies` is all that was heard of the persona, in order."""
-    ends = [each.first_s for each in spoken[1:]] + [math.inf]
+    # A reply that begins after the next file did belongs to that one.
+    ends = [each.first_s for each in spoken[1:]] + [math.inf] * min(1, len(spoken))
     return [_turn(each, until_s, replies) for each, until_s in zip(spoken, ends, strict=True)]
 
 

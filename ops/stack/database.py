@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.store.engine import create_engine
-from ops.bootstrap import APP_ROLE, DATABASE, Addresses, ensure_api_key, ensure_tenant, prepare_database
+from ops.bootstrap import APP_ROLE, DATABASE, ensure_api_key, ensure_tenant, prepare_database
 from ops.devstack.postgres import EmbeddedPostgres
 from ops.stack.environment import Secrets
 from ops.stack.folder import DataFolder
@@ -22,12 +22,11 @@ def application_url(folder: DataFolder) -> str:
     return EmbeddedPostgres(folder.postgres).url(user=APP_ROLE, database=DATABASE)
 
 
-async def prepare(folder: DataFolder, secrets: Secrets) -> Addresses:
+async def prepare(folder: DataFolder, secrets: Secrets) -> None:
     """Roles, migrations, the tenant and its API key. The server must be held by somebody."""
     addresses = await prepare_database(EmbeddedPostgres(folder.postgres).superuser_url)
     await ensure_tenant(addresses.admin_url, secrets.tenant, name="this installation")
     await ensure_api_key(addresses.admin_url, secrets.tenant, key=secrets.api_key, name="start page and CLI")
-    return addresses
 
 
 @asynccontextmanager
@@ -37,9 +36,13 @@ async def database(folder: DataFolder, secrets: Secrets) -> AsyncIterator[AsyncE
     server = EmbeddedPostgres(folder.postgres)
     await asyncio.to_thread(server.start)
     try:
-        addresses = await prepare(folder, secrets)
+        run = folder.run() if folder.held() else None
+        if run is None or not run.ready:
+            await prepare(folder, secrets)
         engine = create_engine(
-            addresses.app_url, application_name="vivavoce-cli", connections_max=CLI_CONNECTIONS_MAX
+            server.url(user=APP_ROLE, database=DATABASE),
+            application_name="vivavoce-cli",
+            connections_max=CLI_CONNECTIONS_MAX,
         )
         try:
             yield engine

@@ -108,7 +108,8 @@ def bring_down(folder: DataFolder, waiting: Callable[[float], None]) -> bool:
     with suppress(ProcessLookupError):
         os.kill(run.pid, signal.SIGTERM)
     began = time.monotonic()
-    while folder.held():
+    # It lets go of the folder a moment before it ends.
+    while folder.held() or (run.birth is not None and birth(run.pid) == run.birth):
         waited_s = time.monotonic() - began
         if waited_s > DOWN_WITHIN_S:
             _kill(folder, run)

@@ -12,7 +12,7 @@ from ops.cli.errors import Stop
 from ops.stack.child import Child, ChildSpec, Task, birth, trim
 from ops.stack.restarts import RESTARTS_MAX, RESTARTS_WINDOW_S, Restarts
 
-PROBE_INTERVAL_S = 0.1
+PROBE_INTERVAL_S = 0.2
 PROBE_TIMEOUT_S = 2.0
 LOG_CHECK_INTERVAL_S = 30.0
 
