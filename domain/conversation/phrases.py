@@ -79,6 +79,8 @@ def phrase_of(text: str) -> Phrase | None:
         return None
     closing = text.rstrip()[-1]
     asks = closing == "?" and not _QUESTION_STARTS.isdisjoint(words[:QUESTION_START_WITHIN])
+    # The recogniser may leave the mark out; then only a question's very first word tells.
+    asks = asks or (closing.isalnum() and words[0] in _QUESTION_STARTS - _LEADING)
     if words[-1] in _HESITATIONS:
         return Phrase.HESITATION
     if len(words) <= ANSWER_WORDS_MAX and words[0] in _ANSWERS and words[-1] not in _LEAD_ON - {"no"}:

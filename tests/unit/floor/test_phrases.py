@@ -31,6 +31,7 @@ def test_a_word_that_must_be_followed_by_another_leaves_the_phrase_dangling(text
     [
         "How do I report a claim for water damage?",
         "Okay, so what does my policy cover?",
+        "Who pays for the hotel while my house is repaired",
         "What is it for?",
         "Can you tell me what the limit is?",
         "What is that?",
