@@ -89,6 +89,7 @@ class Peer:
             connection.addTrack(self._sending.audio)
             if self._sending.video is not None and "video" in kinds:
                 connection.addTrack(self._sending.video)
+            _decline_pictures(connection)
             await connection.setLocalDescription(await connection.createAnswer())
         except (ValueError, KeyError, IndexError, AssertionError) as error:
             # aiortc's parser has no error of its own.
@@ -188,6 +189,13 @@ class Peer:
             await asyncio.wait_for(self._connection.close(), CLOSE_S_MAX)
         except TimeoutError:
             log.warning("peer.close_timed_out", connection=self.number)
+
+
+def _decline_pictures(connection: RTCPeerConnection) -> None:
+    """Nothing here looks at a camera, so none is received: what is not computed is not sent either."""
+    for transceiver in connection.getTransceivers():
+        if transceiver.kind == "video":
+            transceiver.direction = "sendonly" if transceiver.sender.track else "inactive"
 
 
 def _shorten_jitter_buffer(receiver: RTCRtpReceiver) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from aiortc import VideoStreamTrack
 
 from domain.conversation.properties import ConversationProperties
 from domain.errors import StaleEpoch, StoreUnavailable
@@ -175,6 +176,26 @@ async def test_a_caller_who_reconnects_goes_on_with_the_same_session(
             *[i.sentence_id for i in await call.of(SentenceInterrupted)],
         ]
         assert sorted(fates) == sorted(s.sentence_id for s in await call.of(SentenceCommitted))
+
+
+async def test_a_camera_is_not_received_while_nothing_looks_at_it(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a caller who offers their camera, when the call stands
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        call.caller.connection.addTrack(VideoStreamTrack())
+        await call.join()
+        await call.caller.until(lambda: len(call.caller.pictures_at) > 5)
+
+        # Then pictures come and none may go
+        sending = [
+            transceiver.currentDirection
+            for transceiver in call.caller.connection.getTransceivers()
+            if transceiver.kind == "video"
+        ]
+        assert sending
+        assert all(direction in ("recvonly", "inactive") for direction in sending)
+        await call.end()
 
 
 async def test_a_second_participant_is_refused_with_a_sentence(
