@@ -79,15 +79,14 @@ def phrase_of(text: str) -> Phrase | None:
         return None
     closing = text.rstrip()[-1]
     asks = closing == "?" and not _QUESTION_STARTS.isdisjoint(words[:QUESTION_START_WITHIN])
-    # The recogniser may leave the mark out; then only a question's very first word tells.
-    asks = asks or (closing.isalnum() and words[0] in _QUESTION_STARTS - _LEADING)
     if words[-1] in _HESITATIONS:
         return Phrase.HESITATION
     if len(words) <= ANSWER_WORDS_MAX and words[0] in _ANSWERS and words[-1] not in _LEAD_ON - {"no"}:
         return Phrase.ANSWER
     if _dangles(words, asks=asks):
         return Phrase.DANGLING
-    if asks:
+    # The recogniser may leave the mark out; then only a question's very first word tells.
+    if asks or (closing.isalnum() and words[0] in _QUESTION_STARTS - _LEADING):
         return Phrase.QUESTION
     leads_up = words[0] in _LEADING and len(words) <= LEADING_WORDS_MAX
     if leads_up or closing in ",-—…" or words[-1] in _POINTING or _dictates(words):
