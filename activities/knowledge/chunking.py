@@ -12,6 +12,8 @@ from domain.mind.persona import Document
 CHUNK_WORDS_AIM = 90
 CHUNK_WORDS_MAX = 160
 HEADING_SEPARATOR = " › "
+# A longer line above a rule is a paragraph whose author drew a line under it.
+TITLE_WORDS_MAX = 15
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
@@ -79,7 +81,7 @@ def _markdown(document: Document) -> Iterator[_Block]:
         if heading:
             yield from close()
             path = _under(path, len(heading.group(1)), heading.group(2))
-        elif underline and not _ITEM.match(document.text[held[0][0] : held[0][1]]):
+        elif underline and _may_be_title(document.text[held[0][0] : held[0][1]]):
             title = document.text[held[0][0] : held[0][1]].strip()
             held.clear()
             path = _under(path, 1 if underline.group(1).startswith("=") else 2, title)
@@ -88,6 +90,10 @@ def _markdown(document: Document) -> Iterator[_Block]:
         else:
             held.append((start, end))
     yield from close()
+
+
+def _may_be_title(line: str) -> bool:
+    return not _ITEM.match(line) and len(line.split()) <= TITLE_WORDS_MAX
 
 
 def _under(path: list[tuple[int, str]], level: int, title: str) -> list[tuple[int, str]]:

@@ -47,7 +47,8 @@ class EmbeddingModelUnusable(InvalidInput):
 class MiniLm:
     """The embedder that is built in. `model_dir` holds model.safetensors and tokenizer.json."""
 
-    def __init__(self, model_dir: Path) -> None:
+    def __init__(self, model_dir: Path, *, remembered_max: int = REMEMBERED_MAX) -> None:
+        self._remembered_max = remembered_max
         weights_path, tokenizer_path = model_dir / "model.safetensors", model_dir / "tokenizer.json"
         for path in (weights_path, tokenizer_path):
             if not path.is_file():
@@ -67,6 +68,11 @@ class MiniLm:
         graph = _Graph(load_file(weights_path)).build()
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
+    @property
+    def remembered(self) -> int:
+        """How many texts' vectors are kept."""
+        return len(self._remembered)
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         with self._remembering:
             known = {text: self._remembered[text] for text in texts if text in self._remembered}
@@ -76,7 +82,7 @@ class MiniLm:
             for text in texts:
                 self._remembered[text] = known[text]
                 self._remembered.move_to_end(text)
-            while len(self._remembered) > REMEMBERED_MAX:
+            while len(self._remembered) > self._remembered_max:
                 self._remembered.popitem(last=False)
         return np.stack([known[text] for text in texts]) if texts else np.zeros((0, DIMENSIONS), np.float32)
 

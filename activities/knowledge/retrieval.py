@@ -82,8 +82,16 @@ class RetrievalUnavailable(Unavailable):
 class PostgresRetriever:
     """The retriever over the chunks that `ingest` stored."""
 
-    def __init__(self, engine: AsyncEngine, embedder: Embedder, executor: Executor) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        embedder: Embedder,
+        executor: Executor,
+        *,
+        timeout_s: float = RETRIEVAL_TIMEOUT_S,
+    ) -> None:
         self._engine, self._embedder, self._executor = engine, embedder, executor
+        self._timeout_s = timeout_s
 
     async def retrieve(
         self, tenant_id: TenantId, knowledge_revision: str, question: str, *, limit: int
@@ -91,10 +99,10 @@ class PostgresRetriever:
         """At most PASSAGES_MAX passages. A revision without documents has none. Raises Unavailable."""
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(RETRIEVAL_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 passages = await self._search(tenant_id, knowledge_revision, question, limit)
         except TimeoutError:
-            raise RetrievalUnavailable(f"no passages within {RETRIEVAL_TIMEOUT_S} s") from None
+            raise RetrievalUnavailable(f"no passages within {self._timeout_s} s") from None
         return Retrieval(passages, (time.perf_counter() - began) * 1000)
 
     async def _search(

@@ -13,6 +13,9 @@ from domain.mind.spelling import Span, Spelled, spell
 CARD_DIGITS_MIN, CARD_DIGITS_MAX = 13, 19
 PHONE_DIGITS_MIN, PHONE_DIGITS_MAX = 10, 15
 IBAN_DIGITS_MIN = 8
+# 00 and a country's code; a number without them that is shorter than this is too common to be known by.
+PREFIX_DIGITS_MAX = 5
+LOCAL_DIGITS_MIN = 7
 # Nothing that may be read out has so many digits in a row, and trying every part of it would take long.
 RUN_DIGITS_MAX = 60
 # A card number that is dealt out over several phrases comes in groups of at least this many digits.
@@ -117,7 +120,7 @@ def _cards(spelled: Spelled, allowed: frozenset[str]) -> Iterator[tuple[Span, ..
         for start, end in _card_windows(digits):
             yield (spelled.span(run.start() + start, run.start() + end),)
             break
-    groups = [run for run in runs if GROUP_DIGITS_MIN <= len(run.group()) < CARD_DIGITS_MIN]
+    groups = [run for run in runs if GROUP_DIGITS_MIN <= len(run.group()) <= CARD_DIGITS_MAX]
     for first in range(len(groups)):
         digits = ""
         for last in range(first, len(groups)):
@@ -184,10 +187,13 @@ def _phones(text: str, spelled: Spelled, allowed: frozenset[str]) -> Iterator[tu
 
 def _allowed_number(digits: str, allowed: frozenset[str]) -> bool:
     """The same number with or without its country's prefix counts as the same."""
-    local = digits.lstrip("0")
-    return any(
-        digits == a or a.lstrip("0") == local or (len(local) >= 9 and a.endswith(local)) for a in allowed
-    )
+    return any(_same_number(digits, value) or _same_number(value, digits) for value in allowed)
+
+
+def _same_number(longer: str, shorter: str) -> bool:
+    local = shorter.lstrip("0")
+    prefix = len(longer) - len(local)
+    return longer.endswith(local) and 0 <= prefix <= PREFIX_DIGITS_MAX and len(local) >= LOCAL_DIGITS_MIN
 
 
 def _policy_numbers(pattern: str | None, text: str, spelled: Spelled) -> Iterator[tuple[Span, ...]]:

@@ -73,6 +73,7 @@ _STEM_MIN = 3
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"(\*\*|__|\*|`|~~)(?=\S)(.+?)(?<=\S)\1")
+_UNDERSCORED = re.compile(r"(?<!\w)_(?=\S)(.+?)(?<=\S)_(?!\w)")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+")
 _QUOTE = re.compile(r"^\s*(?:>\s*)+")
 _TABLE_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*$")
@@ -208,7 +209,7 @@ def _plain(line: str) -> str:
         line = ", ".join(cell.strip() for cell in line.strip().strip("|").split("|") if cell.strip())
     line = _LINK.sub(r"\1", line).lstrip("#")
     for _ in range(2):
-        line = _MARKS.sub(r"\2", line)
+        line = _UNDERSCORED.sub(r"\1", _MARKS.sub(r"\2", line))
     return _SPACE.sub(" ", line).strip()
 
 
