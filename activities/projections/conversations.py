@@ -224,12 +224,18 @@ def _page(condition: str) -> TextClause:
 _PAGE = _page("true")
 _PAGE_SEALED = _page("sealed")
 _PAGE_OPEN = _page("not sealed")
+# `offset 0` keeps the planner from joining the other way round, over every event of the tenant, which it
+# would while it has no statistics.
 _EVENTS = text(
     f"""
-    select {EVENT_COLUMNS}
+    select lifecycle.*
       from unnest(cast(:streams as text[]), cast(:versions as bigint[])) as head (stream, up_to)
-      join public.events on tenant_id = :tenant_id and stream_id = head.stream and version <= head.up_to
-     where type in ({", ".join(f"'{name}'" for name in _LIFECYCLE)})
+     cross join lateral (
+           select {EVENT_COLUMNS} from public.events
+            where tenant_id = :tenant_id and stream_id = head.stream and version <= head.up_to
+              and type in ({", ".join(f"'{name}'" for name in _LIFECYCLE)})
+            order by version offset 0
+           ) lifecycle
      order by stream_id, version
     """  # noqa: S608  # Constants of this module.
 )
