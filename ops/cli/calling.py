@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from activities.personas import load_persona_file
 from domain.ids import PersonaId
 from ops.caller.api import Api
@@ -31,6 +33,8 @@ from ops.stack.supervisor import first_of
 from workflows.contracts import RELEASE
 
 TICK_S = 0.5
+# What a shell expects of a program that Ctrl-C ended.
+STOPPED_EXIT_CODE = 130
 SAVED_NAMES = SavedFiles(heard=HEARD_NAME, video=SEEN_NAME, events="events.ndjson")
 
 
@@ -78,13 +82,17 @@ def sounds_for(wanted: Wanted) -> list[Sound]:
 
 def run_to_end(wanted: Wanted) -> Outcome:
     """`place_call` in a loop of its own; SIGTERM and Ctrl-C stop what it started before they end it."""
-    return asyncio.run(_until_told(wanted))
+    try:
+        return asyncio.run(_until_told(wanted))
+    except asyncio.CancelledError:
+        raise typer.Exit(STOPPED_EXIT_CODE) from None
 
 
 async def _until_told(wanted: Wanted) -> Outcome:
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with Progress("Starting") as progress:
         try:
             async with asyncio.TaskGroup() as group:

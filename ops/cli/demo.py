@@ -67,21 +67,26 @@ def demo(
     from ops.cli.calling import SAVED_NAMES, Wanted, run_to_end
 
     wanted = Wanted(audio or (), None, barge_in, persona, save, data, models_folder(models))
-    code = 0
+    code = FAILED_EXIT_CODE
     try:
         outcome = run_to_end(wanted)
-    except (CallFailed, Stop, VivavoceError, ModelError) as failure:
+    except CallFailed as failure:
+        outcome = Outcome(error=str(failure))
+    except (Stop, VivavoceError, ModelError) as failure:
+        # There is no stack to call: for the person to mend, as with every other command.
         if not as_json:
             raise
-        outcome = Outcome(error=str(failure))
-        code = STOP_EXIT_CODE
-    shown = document(outcome, saved=None if save is None or code else SAVED_NAMES)
+        outcome, code = Outcome(error=str(failure)), STOP_EXIT_CODE
+    called = outcome.conversation_id is not None
+    shown = document(outcome, saved=SAVED_NAMES if save is not None and called else None)
     if as_json:
         emit_json(shown.model_dump(mode="json"))
-    else:
+    elif called:
         show(shown)
-    if code or outcome.error is not None:
-        raise typer.Exit(code or FAILED_EXIT_CODE)
+    else:
+        say(f"Failed: {outcome.error}")
+    if outcome.error is not None:
+        raise typer.Exit(code)
 
 
 def show(call: CallDocument) -> None:

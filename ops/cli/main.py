@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from ops.cli import bench, conversation, demo, models, persona, process, stack
@@ -48,21 +47,14 @@ def run(arguments: list[str]) -> int:
     from media.models import ModelError
 
     try:
-        code = app(arguments, standalone_mode=False)
+        app(arguments)
     except (Stop, VivavoceError, ModelError) as stopped:
         say(sentence(stopped))
         return STOP_EXIT_CODE
-    except click.exceptions.Exit as left:
-        return left.exit_code
-    except click.exceptions.Abort:
-        say("Stopped.")
-        return 130
-    except click.ClickException as misuse:
-        misuse.show()
-        return misuse.exit_code
-    except KeyboardInterrupt:
-        return 130
-    return code if isinstance(code, int) else 0
+    except SystemExit as left:
+        # Misuse has been explained by then.
+        return left.code if isinstance(left.code, int) else 0
+    return 0
 
 
 def sentence(error: Exception) -> str:

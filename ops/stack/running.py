@@ -35,8 +35,8 @@ async def supervise(
     plan.folder.open(product_version=RELEASE)
     with plan.folder.hold():
         clear_leftovers(plan.folder)
-        await asyncio.to_thread(verify_all, plan.models_dir)
         check_port(plan.api_host, plan.api_port)
+        await asyncio.to_thread(verify_all, plan.models_dir)
         run = Run(
             pid=os.getpid(),
             birth=birth(os.getpid()),
