@@ -22,11 +22,12 @@ RECTS: Final[dict[LayerName, Rect]] = {
     "front_hair": (112, 46, 396, 424),
 }
 
-# The parts of each layer that can ever be seen, so that hidden and empty pixels are not sampled.
+# The parts of each layer that can ever be seen, so that hidden and empty pixels are not sampled. The crown
+# shows through the parting on a nod; the body goes on below the frame, for when it is lifted.
 PARTS: Final[dict[LayerName, tuple[Rect, ...]]] = {
-    "back_hair": ((118, 214, 228, 406), (284, 176, 398, 410)),
-    "body": ((180, 322, 332, 408), (26, 408, 486, 512)),
-    "head": ((160, 86, 372, 374),),
+    "back_hair": ((250, 56, 312, 112), (118, 232, 228, 406), (288, 176, 398, 410)),
+    "body": ((180, 322, 332, 408), (26, 408, 486, 524)),
+    "head": ((172, 100, 366, 374),),
     "front_hair": ((132, 46, 380, 144), (114, 144, 216, 416), (310, 144, 386, 292)),
 }
 

@@ -65,8 +65,8 @@ def test_the_painting_program_paints_the_shipped_pictures_again() -> None:
         for picture in (old, new):
             picture[..., :3] *= picture[..., 3:] / 255
         differing = np.abs(old - new)
-        assert differing.mean() < 0.3, path
-        assert np.quantile(differing, 0.999) <= 6, path
+        assert differing.mean() < 0.1, path
+        assert np.quantile(differing, 0.999) <= 2, path
 
 
 def test_skia_is_imported_by_the_painting_program_alone() -> None:

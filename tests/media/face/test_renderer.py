@@ -75,7 +75,7 @@ def test_fixed_shapes_draw_the_frames_that_tight_ones_do(
     renderer: FaceRenderer, typical_poses: list[Pose], wild_poses: list[Pose]
 ) -> None:
     fixed = FaceRenderer(device="cpu", fixed_shapes=True)
-    for pose in typical_poses[::2] + wild_poses[:8]:
+    for pose in typical_poses[::2] + wild_poses:
         differing = apart(one(fixed, pose), one(renderer, pose))
         assert (differing > 2).sum() <= 12
         assert differing.mean() < 0.02
@@ -94,8 +94,7 @@ def test_visible_parts_show_what_whole_layers_would(
     )
     for pose in typical_poses + wild_poses:
         differing = apart(one(whole, pose), one(renderer, pose))
-        assert (differing > 3).sum() <= 12, pose
-        assert differing.max() <= 60, pose
+        assert (differing > 3).sum() <= 4, pose
 
 
 def test_boxes_of_a_layer_never_overlap(renderer: FaceRenderer, wild_poses: list[Pose]) -> None:
@@ -143,6 +142,7 @@ def test_a_memory_follows_a_set_of_sessions_that_changes_its_size(renderer: Face
     memory = FrameMemory()
     smile = EMOTION_POSES[Emotion.ELATED]
     renderer.render([NEUTRAL], memory)
+    assert len(renderer.render([NEUTRAL, NEUTRAL], memory)) == 2
     two = renderer.render([NEUTRAL, smile], memory)
     assert worst(two[1], one(renderer, smile)) <= 1
     back = renderer.render([smile], memory)
