@@ -218,6 +218,8 @@ export class VivavoceCall extends HTMLElement {
     const { call, statusText } = this.#view;
     if (call.dataset.state === state && !sentence) return;
     call.dataset.state = state;
+    // The picture of a connection that is gone is black; the next one says when it plays.
+    if (state === "reconnecting") call.removeAttribute("data-pictured");
     statusText.textContent = sentence ?? STATE_WORDS[state] ?? state;
     this.setAttribute("state", state);
     this.dispatchEvent(new CustomEvent("vivavoce-state", { detail: { state }, bubbles: true, composed: true }));

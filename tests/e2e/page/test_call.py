@@ -260,9 +260,8 @@ async def test_hanging_up_tells_the_worker_and_the_api_and_ends(start_call: Star
     await expect(call.page.get_by_role("status")).to_have_text("You hung up.")
     await until(lambda: "hang_up" in peer.kinds())
     await until(lambda: len(call.worker.left) == 1)
-    for name in ("Mute", "Camera", "Hang up"):
-        await expect(call.page.get_by_role("button", name=name)).to_be_disabled()
-    await expect(call.page.get_by_role("textbox")).to_be_disabled()
+    await expect(call.page.get_by_role("button")).to_have_count(0)
+    await expect(call.page.get_by_role("textbox")).to_have_count(0)
 
 
 async def test_an_end_that_the_worker_tells_is_said_with_its_reason(start_call: StartCall) -> None:
