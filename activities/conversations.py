@@ -11,7 +11,9 @@ from typing import Any
 
 from temporalio import activity
 
-from domain.conversation.lifecycle import LoggedConversation
+from domain.conversation.lifecycle import (
+    LoggedConversation,
+)
 from domain.conversation.logged import note_all
 from domain.conversation.seal import Survey
 from domain.errors import NotFound, StreamSealed, Unavailable, VersionConflict

@@ -9,7 +9,9 @@ from uuid import UUID
 
 import structlog
 
-from domain.conversation.lifecycle import coalesce
+from domain.conversation.lifecycle import (
+    coalesce,
+)
 from domain.errors import Unavailable
 from domain.ports import Fact
 from workflows.contracts import MediaFacts

@@ -17,7 +17,13 @@ from temporalio.worker import Worker
 from activities.conversations import ConversationNotFound, read_all
 from activities.fact_publisher import ConversationGone, FactPublisher
 from activities.failures import CodesOnly
-from domain.conversation.lifecycle import DRAIN_TIMEOUT_S, DrainReport, SessionOutcome
+from domain.conversation.lifecycle import (
+    DRAIN_TIMEOUT_S,
+)
+from domain.conversation.occurrences import (
+    DrainReport,
+    SessionOutcome,
+)
 from domain.conversation.state import Conversation, fold
 from domain.errors import Unavailable, VivavoceError
 from domain.events.catalogue import MediaAssigned

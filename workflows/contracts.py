@@ -10,11 +10,15 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.common import RetryPolicy
 
+from domain.conversation.actions import (
+    LostReason,
+)
 from domain.conversation.lifecycle import (
-    DrainReport,
     Lifecycle,
     LoggedConversation,
-    LostReason,
+)
+from domain.conversation.occurrences import (
+    DrainReport,
     SessionOutcome,
 )
 from domain.conversation.state import Status

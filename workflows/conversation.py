@@ -14,27 +14,31 @@ from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlrea
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from domain.conversation.lifecycle import (
-        COMMANDED_REASONS,
+    from domain.conversation.actions import (
         Action,
         DrainSession,
-        EndCommanded,
-        FactsReported,
-        Lifecycle,
-        Occurrence,
         RecordLost,
         RecordStarted,
         Reload,
         Seal,
+        StartSession,
+    )
+    from domain.conversation.lifecycle import (
+        COMMANDED_REASONS,
+        Lifecycle,
+        begin,
+        decide,
+        next_deadline,
+    )
+    from domain.conversation.occurrences import (
+        EndCommanded,
+        FactsReported,
+        Occurrence,
         SealStored,
         SessionAssigned,
         SessionEnded,
         SessionOutcome,
-        StartSession,
         TimePassed,
-        begin,
-        decide,
-        next_deadline,
     )
     from domain.ids import EventId
     from workflows.contracts import (

@@ -13,7 +13,10 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from domain.conversation.lifecycle import DrainReport, SessionOutcome
+    from domain.conversation.occurrences import (
+        DrainReport,
+        SessionOutcome,
+    )
     from domain.errors import StaleEpoch, StreamSealed
     from domain.ids import EventId
     from workflows.contracts import (

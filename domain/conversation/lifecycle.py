@@ -7,12 +7,31 @@ out the actions they return, in their order. The state crosses continue-as-new, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Literal, assert_never
+from typing import assert_never
 from uuid import UUID
 
+from domain.conversation.actions import (
+    Action,
+    DrainSession,
+    LostReason,
+    RecordLost,
+    RecordStarted,
+    Reload,
+    Seal,
+    StartSession,
+)
+from domain.conversation.occurrences import (
+    DrainReport,
+    EndCommanded,
+    FactsReported,
+    Occurrence,
+    SealStored,
+    SessionAssigned,
+    SessionEnded,
+    SessionOutcome,
+    TimePassed,
+)
 from domain.conversation.properties import ConversationProperties
 from domain.conversation.state import Status
 from domain.events.catalogue import EndReason
@@ -37,22 +56,6 @@ FACTS_PENDING_MAX = 4
 
 # What a command may give as the reason; the other reasons are the workflow's own findings.
 COMMANDED_REASONS = frozenset({EndReason.REQUESTED, EndReason.PARTICIPANT_HUNG_UP, EndReason.GUARDRAIL})
-
-LostReason = Literal[
-    "heartbeat_timeout", "worker_failed", "no_worker", "refused", "worker_stopped", "workflow_restarted"
-]
-
-
-class SessionOutcome(StrEnum):
-    """How the media session of one epoch ended."""
-
-    DRAINED = "drained"  # It wrote all it had, because it was asked to or the participant hung up.
-    RETIRED = "retired"  # It wrote all it had, because its worker is being stopped.
-    NOT_STARTED = "not_started"  # It was called off before it ran.
-    LOST = "lost"  # Its heartbeat stopped, or its worker never took it up.
-    FAILED = "failed"
-    NO_WORKER = "no_worker"  # No worker had a place within the time given.
-    REFUSED = "refused"  # The log refused it: somebody with a newer epoch owns the conversation.
 
 
 class Timers(Frozen):
@@ -96,13 +99,6 @@ class MediaSession(Frozen):
     epoch: int
     worker_id: WorkerId | None = None
     assigned_event_id: EventId | None = None
-
-
-class DrainReport(Frozen):
-    """`last_version` is that of the session's last event; 0 when it wrote none."""
-
-    last_version: int
-    gaps: tuple[str, ...] = ()
 
 
 class SeenPublisher(Frozen):
@@ -158,97 +154,6 @@ class Lifecycle(Frozen):
         return self.with_(deadlines=self.deadlines.model_copy(update=changes))
 
 
-# --- what can happen ----------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class FactsReported:
-    epoch: int
-    publisher: UUID
-    sequence: int
-    facts: tuple[Fact, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionAssigned:
-    epoch: int
-    worker_id: WorkerId
-    event_id: EventId
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
-    epoch: int
-    outcome: SessionOutcome
-    report: DrainReport | None
-
-
-@dataclass(frozen=True, slots=True)
-class EndCommanded:
-    command_id: UUID
-    reason: EndReason
-
-
-@dataclass(frozen=True, slots=True)
-class TimePassed:
-    """Nothing happened but time."""
-
-
-@dataclass(frozen=True, slots=True)
-class SealStored:
-    """The record is closed."""
-
-
-Occurrence = FactsReported | SessionAssigned | SessionEnded | EndCommanded | TimePassed | SealStored
-
-
-# --- what is to be done -------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class StartSession:
-    """Find a worker until `claim_until` and give it the session. `cause` is the event that made it needed,
-    None where that is the media.lost which was recorded just before."""
-
-    epoch: int
-    claim_until: datetime
-    cause: EventId | None
-
-
-@dataclass(frozen=True, slots=True)
-class DrainSession:
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecordStarted:
-    epoch: int
-    cause: EventId | None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordLost:
-    """Appended under the new epoch, so that the lost owner can write no more from then on."""
-
-    epoch: int
-    worker_id: WorkerId
-    reason: LostReason
-    cause: EventId | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """The log knows a newer owner than this workflow does: begin again from what it says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """Raise the epoch, end and seal. `last_version` is the drained session's, None when none reported."""
-
-    epoch: int
-    reason: EndReason
-    cause: EventId | None
-    last_version: int | None
-    gaps: tuple[str, ...]
-
-
-Action = StartSession | DrainSession | RecordStarted | RecordLost | Reload | Seal
 Decision = tuple[Lifecycle, tuple[Action, ...]]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from domain.conversation.lifecycle import LoggedConversation, Timers
+from domain.conversation.lifecycle import (
+    LoggedConversation,
+    Timers,
+)
 from domain.events.catalogue import (
     ConversationEnded,
     ConversationRequested,

@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.sweep import Sweep, Unsealed, started_on, unsealed_in
-from domain.conversation.lifecycle import SessionOutcome
+from domain.conversation.occurrences import (
+    SessionOutcome,
+)
 from domain.conversation.state import Status
 from domain.events.catalogue import ConversationSealed, EndReason, MediaLost
 from domain.ids import ConversationId, TenantId

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 from activities.fact_publisher import BATCH_INTERVAL_S, ConversationGone, FactPublisher
-from domain.conversation.lifecycle import FACTS_PENDING_MAX
+from domain.conversation.lifecycle import (
+    FACTS_PENDING_MAX,
+)
 from domain.errors import Unavailable
 from domain.ports import Fact, FactKind
 from workflows.contracts import MediaFacts

@@ -9,6 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.conversation.actions import (
+    Action,
+    DrainSession,
+    RecordLost,
+    RecordStarted,
+    Reload,
+    Seal,
+    StartSession,
+)
 from domain.conversation.lifecycle import (
     COMMANDS_KEPT_MAX,
     DRAIN_TIMEOUT_S,
@@ -16,29 +25,24 @@ from domain.conversation.lifecycle import (
     GAPS_KEPT_MAX,
     MEDIA_SESSIONS_MAX,
     PUBLISHERS_KEPT_MAX,
-    Action,
-    DrainReport,
-    DrainSession,
-    EndCommanded,
-    FactsReported,
     Lifecycle,
     LoggedConversation,
-    Occurrence,
-    RecordLost,
-    RecordStarted,
-    Reload,
-    Seal,
-    SealStored,
-    SessionAssigned,
-    SessionEnded,
-    SessionOutcome,
-    StartSession,
-    TimePassed,
     Timers,
     begin,
     coalesce,
     decide,
     next_deadline,
+)
+from domain.conversation.occurrences import (
+    DrainReport,
+    EndCommanded,
+    FactsReported,
+    Occurrence,
+    SealStored,
+    SessionAssigned,
+    SessionEnded,
+    SessionOutcome,
+    TimePassed,
 )
 from domain.conversation.state import Status
 from domain.events.catalogue import EndReason
