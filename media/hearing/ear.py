@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import structlog
+
 from domain.conversation.floor import Act, Decision, Evidence, Floor, step
 from domain.conversation.floor import Heard as HeardStep
 from domain.conversation.words import Word
@@ -21,8 +23,10 @@ from media.hearing.asr import Job, MoonshineRecogniser, Recogniser, StreamingRec
 from media.hearing.end_of_turn import EndOfTurn, SmartTurn
 from media.hearing.moonshine import Moonshine, RecognitionCancelled
 from media.hearing.threads import HearingThreads
-from media.hearing.vad import HeardWindow, SileroModel, SpeechActivity
+from media.hearing.vad import SAMPLE_RATE, HeardWindow, SileroModel, SpeechActivity
 from media.models import ModelName, locate
+
+log = structlog.get_logger()
 
 # The stream's clock counts samples; when sound was lost on the way it is set anew, beyond this.
 CLOCK_SLIP_MS_MAX = 100
@@ -77,11 +81,15 @@ class HearingModels:
             locate(models_dir, ModelName.MOONSHINE_DECODER),
             locate(models_dir, ModelName.MOONSHINE_TOKENS),
         )
-        return cls(
+        models = cls(
             SileroModel(locate(models_dir, ModelName.SILERO_VAD)),
             SmartTurn(locate(models_dir, ModelName.SMART_TURN)),
             MoonshineRecogniser(moonshine),
         )
+        # The first call of each is a tenth of a second slower than the others: nobody should wait for it.
+        models.recogniser.transcribe(bytes(2 * SAMPLE_RATE), align=True)
+        models.end_of_turn.probability(bytes(2 * SAMPLE_RATE))
+        return models
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +197,8 @@ class Ear:
         self._read_all = False
         if said is None:
             return
+        if said.lost_ms:
+            log.warning("ear.speech_lost", lost_ms=said.lost_ms)
         offset_ms = self._offset_ms or 0
         ended_ms = said.ended_ms + offset_ms
         self._listener.turn_ended(
