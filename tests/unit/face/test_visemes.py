@@ -1,7 +1,7 @@
 """The mouth of a sentence."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.speech import Sound
@@ -41,6 +41,7 @@ def test_a_closure_shorter_than_a_frame_is_whole_on_the_frame_nearest_to_its_mid
     assert shut == [round((0.310 - LEAD_S) / FRAME_S)]
 
 
+@settings(deadline=None)
 @given(offset=st.floats(0.0, FRAME_S), length=st.floats(0.015, 0.035))
 def test_a_short_closure_is_whole_on_exactly_one_frame_wherever_frames_fall(
     offset: float, length: float
@@ -50,6 +51,7 @@ def test_a_short_closure_is_whole_on_exactly_one_frame_wherever_frames_fall(
     assert len(shut) == 1
 
 
+@settings(deadline=None)
 @given(
     moves=st.lists(st.sampled_from([0.0, 0.02, 0.04, 0.06, 0.08]), min_size=8, max_size=40),
     middle_s=st.floats(0.3, 0.5),
