@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from domain.mind import patterns
 from domain.mind.persona import PersonalData, PersonalDataTest, SecretTest
@@ -20,6 +21,7 @@ LOCAL_DIGITS_MIN = 7
 RUN_DIGITS_MAX = 60
 # A card number that is dealt out over several phrases comes in groups of at least this many digits.
 GROUP_DIGITS_MIN = 2
+ALLOW_LISTS_MAX = 256
 
 _DIGIT_RUN = re.compile(r"\d+")
 _PHONE = re.compile(r"(?:\+|\b0)\d+")
@@ -66,8 +68,7 @@ class Hit:
 def personal_data(test: PersonalDataTest, text: str) -> list[Hit]:
     """Everything that the test looks for, but what it allows."""
     spelled = spell(text)
-    allowed_digits = frozenset(_digits(value) for value in test.allow if _digits(value))
-    allowed_words = frozenset(_address(value) for value in test.allow)
+    allowed_digits, allowed_words = _allowed(test.allow)
     hits: list[Hit] = []
     for kind in test.data:
         match kind:
@@ -85,6 +86,12 @@ def personal_data(test: PersonalDataTest, text: str) -> list[Hit]:
                 found = list(_policy_numbers(test.policy_number_pattern, text, spelled))
         hits += [Hit(spans, kind) for spans in found]
     return hits
+
+
+@lru_cache(maxsize=ALLOW_LISTS_MAX)
+def _allowed(values: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    digits = (_digits(value) for value in values)
+    return frozenset(value for value in digits if value), frozenset(_address(value) for value in values)
 
 
 def secrets(test: SecretTest, text: str) -> list[Hit]:

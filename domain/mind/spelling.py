@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 Span = tuple[int, int]
 
@@ -30,6 +31,10 @@ _DASH_WORDS = frozenset({"dash", "hyphen"})
 # Two letters of everyday English that stand alone without spelling anything.
 _ALONE = frozenset({"a", "A", "I"})
 _CAPITALS_MAX = 4
+SPELLED_MAX = 64
+# What stands further apart is no longer taken for parts of one number here; a card number dealt out in groups
+# is found wherever they stand.
+SEPARATORS_MAX = 8
 _AMOUNT_DIGITS_MAX = 3
 _STRAIGHT = str.maketrans(
     {
@@ -100,8 +105,12 @@ class _Piece:
     end: int
     # Part of a number or of a code that is spelled, so that what separates it from its neighbour is no part.
     code: bool
+    # Stands between the parts of a number without belonging to it.
+    separates: bool = False
 
 
+# The rules of one policy ask for the same text one after the other.
+@lru_cache(maxsize=SPELLED_MAX)
 def spell(text: str) -> Spelled:
     """Number words become digits, and the separators inside numbers and spelled codes go.
 
@@ -112,7 +121,7 @@ def spell(text: str) -> Spelled:
     starts: list[int] = []
     ends: list[int] = []
     for i, piece in enumerate(pieces):
-        if not piece.code and _joins(pieces, i):
+        if piece.separates and _joins(pieces, i):
             continue
         one_each = len(piece.text) == piece.end - piece.start
         for n, char in enumerate(piece.text):
@@ -127,7 +136,8 @@ def _pieces(text: str) -> list[_Piece]:
     for match in _TOKEN.finditer(text):
         word = match.group()
         code = word == "+" or any(char.isdigit() for char in word) or _spelled_letters(word)
-        pieces.append(_Piece(word, match.start(), match.end(), code))
+        separates = not code and (word.isspace() or word in _JOINING or word.lower() in _DASH_WORDS)
+        pieces.append(_Piece(word, match.start(), match.end(), code, separates))
     return pieces
 
 
@@ -221,28 +231,20 @@ def _noughts(pieces: list[_Piece]) -> list[_Piece]:
 
 def _next_word(pieces: list[_Piece], i: int) -> int | None:
     """The word after piece `i`, with nothing but separators between."""
-    for j in range(i + 1, len(pieces)):
-        if not _separates(pieces[j]):
+    for j in range(i + 1, min(len(pieces), i + 2 + SEPARATORS_MAX)):
+        if not pieces[j].separates:
             return j
     return None
 
 
 def _previous_word(pieces: list[_Piece], i: int) -> int | None:
-    for j in range(i - 1, -1, -1):
-        if not _separates(pieces[j]):
+    for j in range(i - 1, max(-1, i - 2 - SEPARATORS_MAX), -1):
+        if not pieces[j].separates:
             return j
     return None
 
 
-def _separates(piece: _Piece) -> bool:
-    return not piece.code and (
-        piece.text.isspace() or piece.text in _JOINING or piece.text.lower() in _DASH_WORDS
-    )
-
-
 def _joins(pieces: list[_Piece], i: int) -> bool:
     """Whether piece `i` only separates two parts of one code."""
-    if not _separates(pieces[i]):
-        return False
     before, after = _previous_word(pieces, i), _next_word(pieces, i)
     return before is not None and after is not None and pieces[before].code and pieces[after].code

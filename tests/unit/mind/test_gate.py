@@ -100,6 +100,7 @@ def test_an_exception_excuses_only_the_hit_that_lies_inside_it() -> None:
         "It is four one one one, one one one one, one one one one, double one double one.",
         "It is ٤١١١ ١١١١ ١١١١ ١١١١.",
         "It is 4\u200b111 1111 1111 1111.",
+        "Spread out it is 4111 - - - - - - - 1111 - - - - - - - 1111 - - - - - - - 1111.",
         "American Express 3782 822463 10005.",
         "The account is GB29 NWBK 6016 1331 9268 19.",
         "G B two nine N W B K six zero one six one three three one nine two six eight one nine",
@@ -292,7 +293,9 @@ def test_what_a_rule_says_instead_must_pass_the_policy_itself() -> None:
         check_publishable(persona)
 
 
-@pytest.mark.parametrize("hostile", ["4" * 2000, "a.b-" * 500, "a dot " * 330, "12 x " * 400, "O N E " * 330])
+@pytest.mark.parametrize(
+    "hostile", ["4" * 2000, "a.b-" * 500, "a dot " * 330, "12 x " * 400, "O N E " * 330, ", - " * 500]
+)
 def test_no_text_takes_long_to_judge(hostile: str) -> None:
     """The bound is far above what it takes (15 ms), and far below what a quadratic search would."""
     gate, state = Gate(policy(NO_NUMBERS, SECRETS, NO_PROMISE)), GateState(hostile[:TAIL_CHARS_MAX])
