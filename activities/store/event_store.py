@@ -13,7 +13,7 @@ from activities.store.batch import check_batch
 from activities.store.failures import store_failures
 from activities.store.tenancy import tenant_transaction
 from domain.errors import BatchOverlap, StaleEpoch, StreamSealed, VersionConflict
-from domain.events.envelope import Actor, ActorKind, NewEvent, RecordedEvent
+from domain.events.envelope import Actor, ActorKind, Classification, NewEvent, RecordedEvent
 from domain.events.payload import Payload
 from domain.events.schema import SCHEMA, Schema
 from domain.ids import EventId, StreamId, TenantId, TurnId
@@ -25,7 +25,8 @@ _APPEND = """
 """
 
 EVENT_COLUMNS = """tenant_id, stream_id, version, event_id, type, schema_version, occurred_at, recorded_at,
-    media_ms, actor_kind, actor_id, causation_id, correlation_id, session_epoch, payload, payload_sha256"""
+    media_ms, actor_kind, actor_id, causation_id, correlation_id, session_epoch, classification, payload,
+    payload_sha256"""
 
 _READ = text(
     f"""
@@ -141,4 +142,5 @@ def recorded_event(row: RowMapping, schema: Schema = SCHEMA) -> RecordedEvent[Pa
         payload=schema.decode(row["type"], row["schema_version"], row["payload"]),
         stored_schema_version=row["schema_version"],
         payload_sha256=row["payload_sha256"].hex(),
+        stored_classification=Classification(row["classification"]),
     )

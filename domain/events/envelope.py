@@ -69,6 +69,12 @@ class RecordedEvent(NewEvent[PayloadT_co], Generic[PayloadT_co]):
     stored_schema_version: int = Field(ge=1)
     # SHA-256 of the stored payload bytes.
     payload_sha256: str
+    # As it was stored; a later release may judge the payload otherwise, and the header must not change.
+    stored_classification: Classification | None = None
+
+    @property
+    def classification(self) -> Classification:
+        return self.stored_classification or super().classification
 
     def header(self) -> dict[str, Json]:
         """What the log commits to: everything but the payload, which its digest stands for."""

@@ -114,6 +114,7 @@ class InMemoryEventStore:
             session_epoch=epoch,
             stored_schema_version=payload.schema_version,
             payload_sha256=hashlib.sha256(stored).hexdigest(),
+            stored_classification=event.classification,
         )
 
 
