@@ -183,7 +183,7 @@ class EmbeddedPostgres:
         user = _server_user()
         if user is not None:
             _let_through(self._data)
-            _let_through(_programs())
+            _let_run()
         # Made beside its place and moved there whole: half a data folder never looks like one.
         fresh = Path(tempfile.mkdtemp(prefix="data.", dir=self._dir))
         _give_to(fresh, user)
@@ -208,7 +208,7 @@ class EmbeddedPostgres:
         user = _server_user()
         if user is not None:
             _let_through(self._data)
-            _let_through(_programs())
+            _let_run()
         socket_dir = _socket_dir_for(self._dir)
         _prepare_socket_dir(socket_dir, user)
         if self._log.exists() and self._log.stat().st_size > LOG_BYTES_MAX:
@@ -347,6 +347,19 @@ def _let_through(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & 0o001:
             folder.chmod(mode | 0o001)
+
+
+def _let_run() -> None:
+    """Lets the server's user run what was installed for root alone, as a strict umask leaves it."""
+    package = _programs().parents[1]
+    _let_through(package / "bin")
+    # The wheel keeps the libraries that it brings beside the package.
+    for folder in (_programs().parent, package.with_name(f"{package.name}.libs")):
+        for path in (folder, *folder.rglob("*")):
+            mode = path.stat().st_mode
+            wanted = mode | 0o004 | (0o001 if mode & 0o100 else 0)
+            if wanted != mode:
+                path.chmod(wanted)
 
 
 def _run(command: list[str], user: str | None) -> None:
