@@ -9,12 +9,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.store.tenancy import tenant_transaction
-from domain.errors import RuleBroken
+from domain.errors import InvalidInput, RuleBroken
 from domain.ids import ConversationId, EventId, TenantId
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
 # Each new key removes at most so many old ones: more than it adds, and never a long transaction.
 PURGE_ROWS_MAX = 20
+KEY_CHARS_MAX = 255
+
+
+class InvalidIdempotencyKey(InvalidInput):
+    """The key is empty or too long."""
+
+    code = "invalid_idempotency_key"
 
 
 class IdempotencyKeyReused(RuleBroken):
@@ -51,9 +58,11 @@ class IdempotencyKeys:
     ) -> Claim:
         """The ids given, or those of the first request with this key within `retention`.
 
-        `key` has 1 to 255 characters; `request_sha256` is the digest of what was asked for.
-        Raises IdempotencyKeyReused where that was something else, or StoreUnavailable.
+        `request_sha256` is the digest of what was asked for. Raises IdempotencyKeyReused where that was
+        something else, InvalidIdempotencyKey or StoreUnavailable.
         """
+        if not 1 <= len(key) <= KEY_CHARS_MAX or "\0" in key:
+            raise InvalidIdempotencyKey(f"an Idempotency-Key has 1 to {KEY_CHARS_MAX} characters")
         async with tenant_transaction(self._engine, tenant_id) as connection:
             await connection.execute(_PURGE, {"tenant_id": tenant_id, "key": key, "rows": PURGE_ROWS_MAX})
             inserted = await connection.execute(

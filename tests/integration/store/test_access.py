@@ -23,7 +23,12 @@ from activities.store.access import (
     new_api_key,
     secret_hash,
 )
-from activities.store.idempotency import IdempotencyKeyReused, IdempotencyKeys
+from activities.store.idempotency import (
+    KEY_CHARS_MAX,
+    IdempotencyKeyReused,
+    IdempotencyKeys,
+    InvalidIdempotencyKey,
+)
 from activities.store.tenancy import tenant_transaction
 from domain.ids import ConversationId, EventId, ParticipantId, TenantId
 from ops.bootstrap import Addresses, ensure_api_key
@@ -221,6 +226,15 @@ async def test_a_key_with_another_request_is_refused(keys: IdempotencyKeys, tena
 
     with pytest.raises(IdempotencyKeyReused):
         await keys.claim(tenant_id, "k", request_sha256=secret_hash("another"), **a_claim())
+
+
+@pytest.mark.parametrize("key", ["", "k" * (KEY_CHARS_MAX + 1), "k\0"], ids=["empty", "long", "zero"])
+async def test_a_key_that_cannot_be_kept_is_refused(
+    keys: IdempotencyKeys, tenant_id: TenantId, key: str
+) -> None:
+    with pytest.raises(InvalidIdempotencyKey, match=str(KEY_CHARS_MAX)):
+        await keys.claim(tenant_id, key, request_sha256=REQUEST, **a_claim())
+    assert (await keys.claim(tenant_id, "k" * KEY_CHARS_MAX, request_sha256=REQUEST, **a_claim())).fresh
 
 
 async def test_a_key_belongs_to_its_tenant(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.store.access import Access
-from activities.store.engine import LOCK_TIMEOUT_MS, POOL_WAIT_S, create_engine
+from activities.store.engine import COMMAND_TIMEOUT_S, LOCK_TIMEOUT_MS, POOL_WAIT_S, create_engine
 from activities.store.event_store import PostgresEventStore
 from activities.store.roles import check_role
 from activities.store.tenancy import tenant_transaction
@@ -129,6 +131,29 @@ async def test_a_pool_that_is_used_up_makes_callers_wait_and_then_fail(prepared:
                 await PostgresEventStore(engine).head(TenantId(uuid4()), new_stream())
             assert POOL_WAIT_S - 0.5 < time.monotonic() - began < POOL_WAIT_S + 2
     finally:
+        await engine.dispose()
+
+
+@pytest.mark.slow
+async def test_a_server_that_hangs_is_given_up_within_a_bound_and_its_connection_with_it(
+    prepared: Addresses,
+) -> None:
+    engine = create_engine(prepared.app_url, application_name="tests", connections_max=1)
+    store, tenant, stream, batch = PostgresEventStore(engine), TenantId(uuid4()), new_stream(), several(1)
+    await store.append(tenant, stream, several(1), expected="no_stream", epoch=0)
+    async with engine.connect() as connection:
+        backend = int(await connection.scalar(text("select pg_backend_pid()")) or 0)
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await store.append(tenant, stream, batch, expected=1, epoch=0)
+        assert time.monotonic() - began < COMMAND_TIMEOUT_S + 4
+
+        # The pool's only connection is another one now.
+        assert await store.head(tenant, stream) is not None
+    finally:
+        os.kill(backend, signal.SIGCONT)
         await engine.dispose()
 
 
