@@ -13,7 +13,7 @@ from media.speaking.face.expressions import EMOTION_POSES
 from media.speaking.face.gaze import DEGREES, Gaze, Lids
 from media.speaking.face.rig import MOUTH, NAMES, ParameterName, Pose, within_range
 from media.speaking.face.springs import Breath, Drift, Spring
-from media.speaking.face.visemes import FRAME_S, FRAME_S_MAX, LEAD_S, MouthTrack, Shape
+from media.speaking.face.visemes import FRAME_S, LEAD_S, MouthTrack, Shape
 
 # How quickly each part follows its emotion, in rad/s: eyes lead, the mouth follows, colour lags.
 SPEEDS: Final[dict[str, float]] = {
@@ -172,8 +172,8 @@ class FaceMotion:
         else:
             # The playout clock moves in packets: the frame stands for what it moved, so that no closure
             # falls between two frames, and none is held for longer than its own.
-            moved = at_s - self._track_at_s if mouth is self._track else FRAME_S
-            self._mouth = mouth.shape(at_s, min(max(moved, 0.0), FRAME_S_MAX))
+            since_s = self._track_at_s if mouth is self._track else None
+            self._mouth = mouth.shape(at_s, since_s)
             self._track_at_s = at_s
         self._track = mouth
         return self._mouth

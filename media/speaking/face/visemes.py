@@ -146,19 +146,21 @@ class MouthTrack:
             (sound.start_s, sound.end_s) for sound in ordered if sound.stress and sound.phoneme in VOWELS
         ]
 
-    def shape(self, at_s: float, frame_s: float = FRAME_S) -> Shape:
+    def shape(self, at_s: float, since_s: float | None = None) -> Shape:
         """The mouth for a frame shown when the audio is at `at_s`.
 
         A closure may be shorter than a frame, and a missed one is what viewers notice: the frame that is
-        nearest to its middle shows it whole. `frame_s` is the time since the frame before this one.
+        nearest to its middle shows it whole. `since_s` is where the audio was at the frame before this one.
         """
         when = at_s + LEAD_S
         near = [t for t in self._targets if t.start_s - REACH_S < when < t.end_s + REACH_S]
         if not near:
             return dict.fromkeys(MOUTH, 0.0)
         out = blended(near, when)
-        last = when + FRAME_S / 2
-        first = last - min(max(frame_s, 0.0), FRAME_S_MAX)
+        # The end of one frame's span is the start of the next one's to the last bit, so that a closure on
+        # the border is in one of them and not in both.
+        first = span_end(at_s - FRAME_S if since_s is None else max(since_s, at_s - FRAME_S_MAX))
+        last = span_end(at_s)
         for target in near:
             closure = CLOSURES.get(target.viseme)
             if closure is not None and first < target.middle_s <= last:
@@ -168,6 +170,11 @@ class MouthTrack:
     def stress(self, at_s: float) -> float:
         """1 on a stressed vowel, else 0."""
         return float(any(start <= at_s < end for start, end in self._stressed))
+
+
+def span_end(at_s: float) -> float:
+    """The end of the audio that a frame shown at `at_s` stands for."""
+    return at_s + (LEAD_S + FRAME_S / 2)
 
 
 def blended(near: list[Target], when: float) -> Shape:
