@@ -18,6 +18,7 @@ from workflows.contracts import (
     CONVERSATION_WORKFLOW,
     UPDATE_END,
     WORKFLOW_QUEUE,
+    WORKFLOW_TASK_TIMEOUT,
     ConversationInput,
     EndConversation,
 )
@@ -25,6 +26,8 @@ from workflows.contracts import (
 START_S_MAX = 2.0
 END_S_MAX = 4.0
 READY_S_MAX = 2.0
+# The bridge tells a connection that is refused at once by RuntimeError.
+_AWAY = (RPCError, TimeoutError, RuntimeError)
 
 log = structlog.stdlib.get_logger("vivavoce.api")
 
@@ -55,18 +58,19 @@ class TemporalRuns:
                     id=str(conversation_id),
                     task_queue=WORKFLOW_QUEUE,
                     id_reuse_policy=reuse,
+                    task_timeout=WORKFLOW_TASK_TIMEOUT,
                     rpc_timeout=timedelta(seconds=START_S_MAX),
                 )
         except WorkflowAlreadyStartedError:
             return
-        except (RPCError, TimeoutError) as error:
+        except _AWAY as error:
             raise WorkflowsUnavailable("Temporal did not start the workflow in time.") from error
 
     async def end(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
         try:
             async with asyncio.timeout(END_S_MAX):
                 await self._end_or_begin_to(tenant_id, conversation_id)
-        except (RPCError, TimeoutError) as error:
+        except _AWAY as error:
             raise WorkflowsUnavailable(
                 "Temporal did not take the request in time; send it again in a moment."
             ) from error
@@ -100,5 +104,5 @@ class TemporalRuns:
     async def ready(self) -> bool:
         try:
             return await self._client.service_client.check_health(timeout=timedelta(seconds=READY_S_MAX))
-        except RPCError:
+        except _AWAY:
             return False

@@ -11,15 +11,21 @@ from tests.api_fixtures import (
     runs,
     services,
 )
+from tests.temporal_fixtures import host, running, temporal_client, temporal_server, world
 
 __all__ = [
     "anyone",
     "api_key",
     "conversation",
     "conversation_log",
+    "host",
     "media",
     "persona_id",
     "program",
+    "running",
     "runs",
     "services",
+    "temporal_client",
+    "temporal_server",
+    "world",
 ]

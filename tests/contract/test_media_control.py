@@ -1,0 +1,117 @@
+"""What the API may rely on when it forwards to a media worker: the worker's real endpoint and the fake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from domain.ids import ConversationId, ParticipantId, WorkerId
+from domain.ports import Offer, OfferRefused
+from media.errors import AnotherParticipant, BadOffer, NoSession
+from ops.api.media_control import ANSWER_BYTES_MAX, HttpMediaControl
+from ops.api.ports import MediaControl, WorkerRefused, WorkerUnavailable
+from ops.processes.control import control_app
+from tests.fakes.api import FakeMedia
+
+SECRET = "the control secret of the tests"
+CONVERSATION = ConversationId(uuid4())
+ANNA, BEN = ParticipantId(uuid4()), ParticipantId(uuid4())
+
+
+class _Worker:
+    """Stands where the media worker does, behind its real control endpoint."""
+
+    worker_id = WorkerId(uuid4())
+    sessions = 1
+
+    def __init__(self) -> None:
+        self.holds: dict[ConversationId, ParticipantId | None] = {CONVERSATION: None}
+        self.answers_with = "v=0 answer"
+
+    async def offer(self, conversation_id: ConversationId, offer: Offer) -> str:
+        if conversation_id not in self.holds:
+            raise NoSession("no session")
+        if self.holds[conversation_id] not in (None, offer.participant_id):
+            raise AnotherParticipant("another participant")
+        if not offer.sdp.startswith("v=0"):
+            raise BadOffer("no offer")
+        self.holds[conversation_id] = offer.participant_id
+        return self.answers_with
+
+    def leave(self, conversation_id: ConversationId, participant_id: ParticipantId) -> None:
+        if self.holds.pop(conversation_id, None) is None:
+            raise NoSession("no session")
+
+
+def _client(worker: _Worker) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(control_app(worker, SECRET))  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport)
+
+
+@pytest.fixture(params=["http", "fake"])
+async def control(request: pytest.FixtureRequest) -> AsyncIterator[MediaControl]:
+    if request.param == "fake":
+        fake = FakeMedia()
+        fake.sessions[CONVERSATION] = None
+        yield fake
+        return
+    async with _client(_Worker()) as client:
+        yield HttpMediaControl(client, control_secret=SECRET)
+
+
+async def test_an_offer_is_answered_again_and_again_for_its_participant(control: MediaControl) -> None:
+    for _ in range(2):
+        assert (await control.offer(FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0")).startswith("v=0")
+
+
+async def test_each_refusal_has_its_reason(control: MediaControl) -> None:
+    await control.offer(FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0")
+    for conversation_id, participant_id, sdp, reason in [
+        (ConversationId(uuid4()), ANNA, "v=0", OfferRefused.NO_SESSION),
+        (CONVERSATION, BEN, "v=0", OfferRefused.ANOTHER_PARTICIPANT),
+        (CONVERSATION, ANNA, "nonsense", OfferRefused.BAD_OFFER),
+    ]:
+        with pytest.raises(WorkerRefused) as refused:
+            await control.offer(FakeMedia.ADDRESS, conversation_id, participant_id, sdp)
+        assert refused.value.reason is reason
+
+
+async def test_leaving_twice_is_leaving(control: MediaControl) -> None:
+    await control.offer(FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0")
+
+    for _ in range(2):
+        await control.leave(FakeMedia.ADDRESS, CONVERSATION, ANNA)
+
+    with pytest.raises(WorkerRefused):
+        await control.offer(FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0")
+
+
+async def test_a_worker_that_is_not_there_is_unavailable() -> None:
+    async with httpx.AsyncClient(timeout=1) as client:
+        nobody = HttpMediaControl(client, control_secret=SECRET)
+        for address in ("http://127.0.0.1:9", "no address"):
+            with pytest.raises(WorkerUnavailable):
+                await nobody.offer(address, CONVERSATION, ANNA, "v=0")
+            with pytest.raises(WorkerUnavailable):
+                await nobody.leave(address, CONVERSATION, ANNA)
+
+
+async def test_a_worker_with_another_secret_is_unavailable() -> None:
+    async with _client(_Worker()) as client:
+        with pytest.raises(WorkerUnavailable):
+            await HttpMediaControl(client, control_secret="another").offer(
+                FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0"
+            )
+
+
+async def test_an_answer_beyond_its_bound_is_no_answer() -> None:
+    worker = _Worker()
+    worker.answers_with = "v" * (ANSWER_BYTES_MAX + 1)
+    async with _client(worker) as client:
+        with pytest.raises(WorkerUnavailable):
+            await HttpMediaControl(client, control_secret=SECRET).offer(
+                FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0"
+            )

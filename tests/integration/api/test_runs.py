@@ -1,0 +1,91 @@
+"""Starting and ending the workflows of conversations, on a real Temporal."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+
+from domain.ids import ConversationId
+from ops.api.ports import WorkflowsUnavailable
+from ops.api.runs import TemporalRuns
+from tests.temporal_fixtures import PAYLOAD_KEY, World, eventually
+from workflows.codec import encrypted_data_converter
+from workflows.contracts import CONVERSATION_WORKFLOW
+
+
+@pytest.fixture
+def temporal_runs(temporal_client: Client) -> TemporalRuns:
+    return TemporalRuns(temporal_client, continue_after_messages=1000)
+
+
+async def test_a_start_that_is_repeated_begins_one_workflow(
+    temporal_runs: TemporalRuns, running: World
+) -> None:
+    conversation_id = await running.request()
+
+    await temporal_runs.start(running.tenant_id, conversation_id)
+    await temporal_runs.start(running.tenant_id, conversation_id)
+
+    await eventually(lambda: running.types(conversation_id))
+    described = await running.handle(conversation_id).describe()
+    assert described.workflow_type == CONVERSATION_WORKFLOW
+    assert (await running.status(conversation_id)).epoch >= 0
+
+
+async def test_an_ended_conversation_is_sealed_and_is_not_begun_again(
+    temporal_runs: TemporalRuns, running: World
+) -> None:
+    conversation_id = await running.request()
+    await temporal_runs.start(running.tenant_id, conversation_id)
+
+    await temporal_runs.end(running.tenant_id, conversation_id)
+
+    await running.outcome(conversation_id)
+    first_run = (await running.handle(conversation_id).describe()).run_id
+    await temporal_runs.start(running.tenant_id, conversation_id)
+    assert (await running.handle(conversation_id).describe()).run_id == first_run
+    assert (await running.types(conversation_id))[-1] == "conversation.sealed"
+
+
+async def test_ending_before_the_workflow_began_begins_and_ends_it(
+    temporal_runs: TemporalRuns, running: World
+) -> None:
+    conversation_id = await running.request()
+
+    await temporal_runs.end(running.tenant_id, conversation_id)
+
+    outcome = await running.outcome(conversation_id)
+    assert outcome.end_reason == "requested"
+
+
+async def test_ending_a_sealed_conversation_changes_nothing(
+    temporal_runs: TemporalRuns, running: World
+) -> None:
+    conversation_id = await running.request()
+    await temporal_runs.end(running.tenant_id, conversation_id)
+    await running.outcome(conversation_id)
+    before = await running.types(conversation_id)
+
+    await temporal_runs.end(running.tenant_id, conversation_id)
+
+    await running.outcome(conversation_id)
+    assert await running.types(conversation_id) == before
+
+
+async def test_temporal_away_is_said_within_the_bound(world: World) -> None:
+    away = await Client.connect(
+        "127.0.0.1:9", data_converter=encrypted_data_converter(PAYLOAD_KEY), lazy=True
+    )
+    runs = TemporalRuns(away, continue_after_messages=1000)
+
+    with pytest.raises(WorkflowsUnavailable):
+        await runs.start(world.tenant_id, ConversationId(uuid4()))
+    with pytest.raises(WorkflowsUnavailable):
+        await runs.end(world.tenant_id, ConversationId(uuid4()))
+    assert await runs.ready() is False
+
+
+async def test_temporal_there_is_ready(temporal_runs: TemporalRuns) -> None:
+    assert await temporal_runs.ready() is True
