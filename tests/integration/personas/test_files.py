@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from activities.personas import PERSONA_FILE_BYTES_MAX, load_persona_file, parse_persona_text
+from activities.personas import (
+    PERSONA_BYTES_MAX,
+    PERSONA_FILE_BYTES_MAX,
+    load_persona_file,
+    parse_persona_text,
+)
 from domain.mind.persona import DOCUMENT_CHARS_MAX, PersonaInvalid
 
 HEAD = """
@@ -95,3 +100,8 @@ def test_a_request_that_is_no_persona_is_refused_in_a_sentence(content: bytes) -
     with pytest.raises(PersonaInvalid) as caught:
         parse_persona_text(content)
     assert all(problem.endswith(".") for problem in caught.value.problems)
+
+
+def test_a_request_of_any_length_is_refused_before_it_is_read() -> None:
+    with pytest.raises(PersonaInvalid, match=f"longer than {PERSONA_BYTES_MAX} bytes"):
+        parse_persona_text(b" " * (PERSONA_BYTES_MAX + 1))

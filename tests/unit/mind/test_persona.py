@@ -8,6 +8,7 @@ from domain.mind.persona import (
     DOCUMENT_CHARS_MAX,
     DOCUMENTS_CHARS_MAX,
     PATTERN_CHARS_MAX,
+    PROBLEMS_SHOWN_MAX,
     Persona,
     PersonaInvalid,
     parse_persona,
@@ -99,6 +100,11 @@ def test_what_is_no_mapping_is_refused_in_a_sentence(value: object) -> None:
 
 def test_a_problem_never_repeats_the_value() -> None:
     assert "hunter2" not in _problems(persona_document(voice={"pitch": "hunter2"}))
+
+
+def test_a_hopeless_document_is_refused_with_the_first_problems_only() -> None:
+    wrong = {f"field_{n}": n for n in range(3 * PROBLEMS_SHOWN_MAX)}
+    assert len(_problems(persona_document(**wrong)).splitlines()) == PROBLEMS_SHOWN_MAX
 
 
 def test_the_digests_follow_what_they_are_of() -> None:
