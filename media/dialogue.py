@@ -51,10 +51,12 @@ class Dialogue:
         report: Callable[[Fact], None],
         participant: Callable[[], Actor],
         nod: Callable[[], None],
+        raise_brows: Callable[[], None],
     ) -> None:
         self._transcript, self._scribe, self._speaker = transcript, scribe, speaker
         self._page, self._clock, self._mint = page, clock, mint
-        self._start, self._report, self._participant, self._nod = start, report, participant, nod
+        self._start, self._report, self._participant = start, report, participant
+        self._nod, self._raise_brows = nod, raise_brows
         self._reply: asyncio.Task[None] | None = None
         self._turn_id: TurnId | None = None
         self._heard: HeardTurn | None = None
@@ -203,6 +205,8 @@ class Dialogue:
         )
         self._page.caption("user", str(utterance_id), heard.text, final=True)
         self._page.state("thinking")
+        if heard.text.endswith("?"):
+            self._raise_brows()
         self._change_floor(FloorState.LISTENING, "end_of_turn")
         if self.brain is not None:
             self._begin(self.brain.answer(self._asked(turn_id, cause)))

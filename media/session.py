@@ -325,6 +325,7 @@ class Session:
             report=self._report,
             participant=self._participant,
             nod=self._seat.motion.nod,
+            raise_brows=self._seat.motion.raise_brows,
         )
         dialogue.brain = Brain(
             tenant_id=self._spec.tenant_id,
