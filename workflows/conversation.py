@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         next_deadline,
     )
     from domain.conversation.occurrences import (
+        DrainOrdered,
         EndCommanded,
         FactsReported,
         Occurrence,
@@ -258,6 +259,7 @@ class ConversationWorkflow:
         except ApplicationError:
             # It is gone; what it had to say is here already or comes no more, and the deadline decides.
             workflow.logger.info("media session was gone before it could be drained")
+        self._note(DrainOrdered(action.epoch))
 
     async def _record_started(self, action: RecordStarted) -> None:
         await workflow.execute_activity(

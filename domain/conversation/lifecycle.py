@@ -22,6 +22,7 @@ from domain.conversation.actions import (
     StartSession,
 )
 from domain.conversation.occurrences import (
+    DrainOrdered,
     DrainReport,
     EndCommanded,
     FactsReported,
@@ -217,6 +218,8 @@ def decide(state: Lifecycle, occurrence: Occurrence, *, now: datetime) -> Decisi
             return _commanded(state, occurrence, now)
         case TimePassed():
             return _time(state, now)
+        case DrainOrdered():
+            return _drain_ordered(state, occurrence, now), ()
         case SealStored():
             return state.with_(sealed=True, session=None, deadlines=Deadlines()), ()
         case _:
@@ -416,6 +419,13 @@ def _end(state: Lifecycle, reason: EndReason, cause: EventId | None, now: dateti
     if state.session is None:
         return _seal(state, DrainReport(last_version=0))
     return state.timed(drain_at=_after(now, DRAIN_TIMEOUT_S)), (DrainSession(state.session.epoch),)
+
+
+def _drain_ordered(state: Lifecycle, ordered: DrainOrdered, now: datetime) -> Lifecycle:
+    if state.deadlines.drain_at is None or state.session is None or ordered.epoch != state.session.epoch:
+        return state
+    # The order may have waited behind an append; its time counts from when it was given.
+    return state.timed(drain_at=_after(now, DRAIN_TIMEOUT_S))
 
 
 def _ending(state: Lifecycle, reason: EndReason, cause: EventId | None) -> Lifecycle:

@@ -65,8 +65,17 @@ class TimePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainOrdered:
+    """The session of this epoch has been told to drain."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class SealStored:
     """The record is closed."""
 
 
-Occurrence = FactsReported | SessionAssigned | SessionEnded | EndCommanded | TimePassed | SealStored
+Occurrence = (
+    FactsReported | SessionAssigned | SessionEnded | EndCommanded | TimePassed | DrainOrdered | SealStored
+)

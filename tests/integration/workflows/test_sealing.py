@@ -18,7 +18,7 @@ from domain.events.payload import Payload
 from domain.ids import ConversationId, EventId, StreamId, TenantId, conversation_stream
 from domain.ports import EVENTS_READ_MAX, Appended, EventStore, Expected, Head
 from tests.temporal_fixtures import World
-from workflows.contracts import LoadConversation, SealConversation
+from workflows.contracts import AppendStarted, LoadConversation, SealConversation
 
 
 class InterruptedStore:
@@ -121,6 +121,22 @@ async def test_an_older_owner_cannot_seal(world: World) -> None:
 
     with pytest.raises(StaleEpoch):
         await ConversationActivities(world.store).seal_conversation(order(world, conversation_id))
+
+
+async def test_an_append_that_is_tried_again_is_stored_once(world: World) -> None:
+    conversation_id = await world.request()
+    activities = ConversationActivities(world.store)
+    started = AppendStarted(
+        tenant_id=world.tenant_id,
+        conversation_id=conversation_id,
+        epoch=1,
+        event_id=EventId(uuid4()),
+        occurred_at=datetime.now(UTC),
+        cause=None,
+    )
+
+    assert await activities.append_started(started) == await activities.append_started(started)
+    assert await world.types(conversation_id) == ["conversation.requested", "conversation.started"]
 
 
 async def test_a_conversation_that_was_never_requested_is_not_found(world: World) -> None:

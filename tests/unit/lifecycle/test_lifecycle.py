@@ -34,6 +34,7 @@ from domain.conversation.lifecycle import (
     next_deadline,
 )
 from domain.conversation.occurrences import (
+    DrainOrdered,
     DrainReport,
     EndCommanded,
     FactsReported,
@@ -261,6 +262,16 @@ def test_a_session_that_does_not_drain_is_not_waited_for_beyond_its_time() -> No
     assert seal.last_version is None
     assert call.see(TimePassed()) == ()
     assert call.ended(SessionOutcome.DRAINED, DrainReport(last_version=3)) == ()
+
+
+def test_the_time_to_drain_counts_from_when_the_order_was_given() -> None:
+    call = Call().live()
+    call.fact(FactKind.END_WANTED)
+
+    call.after(60).see(DrainOrdered(1))
+
+    assert call.see(TimePassed()) == ()
+    assert len(call.after(DRAIN_TIMEOUT_S).see(TimePassed())) == 1
 
 
 @pytest.mark.parametrize("outcome", [SessionOutcome.LOST, SessionOutcome.FAILED, SessionOutcome.REFUSED])
