@@ -19,6 +19,7 @@ from workflows.contracts import (
     UPDATE_END,
     WORKFLOW_QUEUE,
     WORKFLOW_TASK_TIMEOUT,
+    WORKFLOW_TASK_TIMEOUT,
     ConversationInput,
     EndConversation,
 )
@@ -57,6 +58,7 @@ class TemporalRuns:
                     given,
                     id=str(conversation_id),
                     task_queue=WORKFLOW_QUEUE,
+                    task_timeout=WORKFLOW_TASK_TIMEOUT,
                     id_reuse_policy=reuse,
                     task_timeout=WORKFLOW_TASK_TIMEOUT,
                     rpc_timeout=timedelta(seconds=START_S_MAX),
