@@ -18,9 +18,15 @@ ResultT = TypeVar("ResultT")
 TICK_S = 0.5
 
 
-def with_database(data: Path, work: Callable[[AsyncEngine, TenantId], Awaitable[ResultT]]) -> ResultT:
+def with_database(
+    data: Path,
+    work: Callable[[AsyncEngine, TenantId], Awaitable[ResultT]],
+    *,
+    title: str = "Opening the database",
+    connections_max: int | None = None,
+) -> ResultT:
     """Runs `work` as the application role and tenant of a data folder."""
-    from ops.stack.database import database
+    from ops.stack.database import CLI_CONNECTIONS_MAX, database
     from ops.stack.environment import secrets_of
     from ops.stack.folder import DataFolder
     from workflows.contracts import RELEASE
@@ -30,10 +36,12 @@ def with_database(data: Path, work: Callable[[AsyncEngine, TenantId], Awaitable[
     secrets = secrets_of(folder)
 
     async def run() -> ResultT:
-        with Progress("Opening the database") as progress:
+        with Progress(title) as progress:
             ticking = asyncio.create_task(_tick(progress))
             try:
-                async with database(folder, secrets) as engine:
+                async with database(
+                    folder, secrets, connections_max=connections_max or CLI_CONNECTIONS_MAX
+                ) as engine:
                     return await work(engine, secrets.tenant)
             finally:
                 ticking.cancel()

@@ -30,7 +30,9 @@ async def prepare(folder: DataFolder, secrets: Secrets) -> None:
 
 
 @asynccontextmanager
-async def database(folder: DataFolder, secrets: Secrets) -> AsyncIterator[AsyncEngine]:
+async def database(
+    folder: DataFolder, secrets: Secrets, *, connections_max: int = CLI_CONNECTIONS_MAX
+) -> AsyncIterator[AsyncEngine]:
     """A command's own use of the database, whether or not the stack runs: the server is started for as long
     as the command takes, or shared with whoever holds it already."""
     server = EmbeddedPostgres(folder.postgres)
@@ -42,7 +44,7 @@ async def database(folder: DataFolder, secrets: Secrets) -> AsyncIterator[AsyncE
         engine = create_engine(
             server.url(user=APP_ROLE, database=DATABASE),
             application_name="vivavoce-cli",
-            connections_max=CLI_CONNECTIONS_MAX,
+            connections_max=connections_max,
         )
         try:
             yield engine
