@@ -20,16 +20,16 @@ class Log:
         self._store, self._tenant_id = store, tenant_id
 
     async def assign(self, conversation_id: str, *, epoch: int = 1, address: str = FakeMedia.ADDRESS) -> None:
-        await self._append(
+        await self.append(
             conversation_id, MediaAssigned(worker_id=WorkerId(uuid4()), address=address), epoch=epoch
         )
 
     async def end(self, conversation_id: str, *, epoch: int = 2) -> None:
-        await self._append(
+        await self.append(
             conversation_id, ConversationEnded(reason=EndReason.PARTICIPANT_HUNG_UP), epoch=epoch
         )
 
-    async def _append(self, conversation_id: str, payload: Payload, *, epoch: int) -> None:
+    async def append(self, conversation_id: str, payload: Payload, *, epoch: int) -> None:
         event = NewEvent[Payload](
             event_id=EventId(uuid4()),
             occurred_at=datetime.now(UTC),
