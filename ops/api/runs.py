@@ -19,7 +19,6 @@ from workflows.contracts import (
     UPDATE_END,
     WORKFLOW_QUEUE,
     WORKFLOW_TASK_TIMEOUT,
-    WORKFLOW_TASK_TIMEOUT,
     ConversationInput,
     EndConversation,
 )
@@ -58,7 +57,6 @@ class TemporalRuns:
                     given,
                     id=str(conversation_id),
                     task_queue=WORKFLOW_QUEUE,
-                    task_timeout=WORKFLOW_TASK_TIMEOUT,
                     id_reuse_policy=reuse,
                     task_timeout=WORKFLOW_TASK_TIMEOUT,
                     rpc_timeout=timedelta(seconds=START_S_MAX),
