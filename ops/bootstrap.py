@@ -38,7 +38,7 @@ APP_ROLE = "vivavoce_app"
 GATE_ROLE = "vivavoce_gate"
 
 # Two that migrate at once take turns. The number is arbitrary and the same in every release.
-_MIGRATION_LOCK = 7_215_118_301
+MIGRATION_LOCK = 7_215_118_301
 MIGRATION_WAIT_S = 120
 
 
@@ -63,18 +63,23 @@ class Addresses:
 
 
 async def prepare_database(
-    admin_url: str, *, database: str = DATABASE, app_password: str | None = None
+    admin_url: str,
+    *,
+    database: str = DATABASE,
+    app_password: str | None = None,
+    wait_s: float = MIGRATION_WAIT_S,
 ) -> Addresses:
     """Creates what is missing and migrates to the newest revision.
 
-    `app_password` is for servers that ask for one; the embedded server trusts its own socket.
+    `app_password` is for servers that ask for one; the embedded server trusts its own socket. Another that
+    prepares a database of this server is waited for, `wait_s` at most.
     Raises StoreUnavailable, DatabaseIsNewer or DatabaseIsNotOurs.
     """
     maintenance = make_url(admin_url)
     target = maintenance.set(database=database)
     async with _connection(maintenance, isolation_level="AUTOCOMMIT") as admin:
-        await admin.execute(text(f"set lock_timeout = '{MIGRATION_WAIT_S}s'"))
-        await admin.execute(text("select pg_advisory_lock(:number)"), {"number": _MIGRATION_LOCK})
+        await admin.execute(text(f"set lock_timeout = {int(wait_s * 1000)}"))
+        await admin.execute(text("select pg_advisory_lock(:number)"), {"number": MIGRATION_LOCK})
         await _create_roles(admin, app_password)
         await _create_database(admin, database)
         async with _connection(target) as connection:

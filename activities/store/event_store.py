@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.store.batch import check_batch
+from activities.store.batch import check_batch, encode_payloads
 from activities.store.failures import store_failures
 from activities.store.tenancy import tenant_transaction
 from domain.errors import BatchOverlap, StaleEpoch, StreamSealed, VersionConflict
@@ -115,7 +115,7 @@ class PostgresEventStore:
             [event.causation_id for event in events],
             [event.correlation_id for event in events],
             [event.classification.value for event in events],
-            [self._schema.encode(event.payload) for event in events],
+            encode_payloads(events, self._schema),
         )
 
 

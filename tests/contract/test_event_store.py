@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from activities.store.batch import InvalidBatch
+from activities.store.batch import PAYLOAD_BYTES_MAX, InvalidBatch
 from domain.errors import BatchOverlap, StaleEpoch, StreamSealed, VersionConflict
 from domain.events.canonical import canonical_bytes
 from domain.events.catalogue import HeardWord, UtteranceTranscribed
@@ -367,6 +367,17 @@ async def test_a_batch_holds_at_least_one_event_and_at_most_the_bound(
             await store.append(tenant_id, stream, several(count), expected="any", epoch=0)
 
     assert await store.head(tenant_id, stream) is None
+
+
+async def test_a_payload_is_bounded(store: EventStore, tenant_id: TenantId, stream: StreamId) -> None:
+    overhead = len(canonical_bytes({"text": ""}))
+    at_the_bound, above = said("x" * (PAYLOAD_BYTES_MAX - overhead)), said("x" * PAYLOAD_BYTES_MAX)
+
+    await store.append(tenant_id, stream, [at_the_bound], expected="any", epoch=0)
+    with pytest.raises(InvalidBatch, match=str(PAYLOAD_BYTES_MAX)):
+        await store.append(tenant_id, stream, [said(), above], expected="any", epoch=0)
+
+    assert await written(store, tenant_id, stream) == [at_the_bound.event_id]
 
 
 async def test_a_batch_that_could_never_be_stored_is_refused(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from activities.store.batch import check_batch
+from activities.store.batch import check_batch, encode_payloads
 from domain.errors import BatchOverlap, StaleEpoch, StoreUnavailable, StreamSealed, VersionConflict
 from domain.events.catalogue import ConversationSealed
 from domain.events.envelope import NewEvent, RecordedEvent
@@ -45,6 +45,7 @@ class InMemoryEventStore:
         epoch: int,
     ) -> Appended:
         check_batch(events, expected=expected, epoch=epoch)
+        encode_payloads(events, self._schema)
         self._answer()
         stream = self._streams.get((tenant_id, stream_id), _Stream())
         stored = _stored_prefix(stream, stream_id, events)

@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.store.access import Access, new_api_key
 from activities.store.engine import create_engine
 from activities.store.roles import check_role
+from domain.errors import StoreUnavailable
 from domain.ids import TenantId
 from ops.bootstrap import (
     APP_ROLE,
     GATE_ROLE,
+    MIGRATION_LOCK,
     OWNER_ROLE,
     DatabaseIsNewer,
     DatabaseIsNotOurs,
@@ -41,6 +43,18 @@ async def test_several_that_prepare_one_database_at_once_all_succeed(postgres: E
     assert len(set(prepared)) == 1
     engine = create_engine(prepared[0].app_url, application_name="tests")
     await check_role(engine)
+    await engine.dispose()
+
+
+async def test_one_that_prepares_and_does_not_finish_is_waited_for_within_a_bound(
+    postgres: EmbeddedPostgres,
+) -> None:
+    engine = create_engine(postgres.superuser_url, application_name="tests")
+    async with engine.connect() as connection:
+        await connection.execute(text("select pg_advisory_lock(:number)"), {"number": MIGRATION_LOCK})
+
+        with pytest.raises(StoreUnavailable):
+            await prepare_database(postgres.superuser_url, database=a_name(), wait_s=0.1)
     await engine.dispose()
 
 

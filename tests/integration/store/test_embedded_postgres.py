@@ -17,9 +17,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.store.engine import create_engine
+from activities.store.engine import POOL_CONNECTIONS_MAX, create_engine
 from activities.store.failures import store_failures
 from ops.devstack.postgres import (
+    CONNECTIONS_MAX,
+    LOG_BYTES_MAX,
     SOCKET_PATH_BYTES_MAX,
     DataFolderVersion,
     EmbeddedPostgres,
@@ -279,6 +281,31 @@ def test_a_first_start_that_was_cut_off_is_begun_again(folder: Path) -> None:
 
     with EmbeddedPostgres(folder) as server:
         assert answers(server)
+
+
+def test_a_log_that_has_grown_too_large_is_put_aside_at_the_next_start(folder: Path) -> None:
+    log = folder / "server.log"
+    log.touch()
+    os.truncate(log, LOG_BYTES_MAX + 1)
+
+    with EmbeddedPostgres(folder):
+        pass
+
+    assert log.stat().st_size < LOG_BYTES_MAX
+    assert (folder / "server.log.1").stat().st_size == LOG_BYTES_MAX + 1
+
+
+def test_the_server_has_room_for_every_pool_of_the_stack(server: EmbeddedPostgres) -> None:
+    async def ask() -> int:
+        engine = create_engine(server.superuser_url, application_name="tests")
+        try:
+            async with engine.connect() as connection:
+                return int(await connection.scalar(text("select current_setting('max_connections')")) or 0)
+        finally:
+            await engine.dispose()
+
+    # Three processes of the stack with a full pool each, and commands beside them.
+    assert asyncio.run(ask()) == CONNECTIONS_MAX > 3 * POOL_CONNECTIONS_MAX
 
 
 def test_a_long_path_gets_a_socket_of_its_own(folder: Path) -> None:
