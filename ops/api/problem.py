@@ -21,6 +21,7 @@ TYPE_PREFIX = "urn:vivavoce:problem:"
 RETRY_AFTER_S = 1
 # Where a field stands is not part of its name.
 _PLACES = ("body", "query", "path", "header")
+_CODES = {408: "too_slow", 413: "too_large"}
 # A body with a thousand mistakes is answered with the first few.
 MISTAKES_MAX = 20
 
@@ -153,7 +154,7 @@ def from_http(error: HTTPException, *, allowed: Collection[str] = ()) -> Respons
         404: "There is nothing at this address.",
         405: "This address does not take that method; the Allow header names those that it takes.",
     }
-    code = HTTPStatus(error.status_code).name.lower()
+    code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and allowed:
         headers["Allow"] = ", ".join(sorted(allowed))

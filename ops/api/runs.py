@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import structlog
-from temporalio.client import Client, WorkflowUpdateStage
+from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdateStage
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -27,7 +27,7 @@ START_S_MAX = 2.0
 END_S_MAX = 4.0
 READY_S_MAX = 2.0
 # The bridge tells a connection that is refused at once by RuntimeError.
-_AWAY = (RPCError, TimeoutError, RuntimeError)
+_AWAY = (RPCError, RPCTimeoutOrCancelledError, TimeoutError, RuntimeError)
 
 log = structlog.stdlib.get_logger("vivavoce.api")
 

@@ -108,6 +108,7 @@ async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> N
             log_config=None,
             access_log=False,
             lifespan="off",
+            ws="none",
             server_header=False,
             proxy_headers=False,
             backlog=BACKLOG,

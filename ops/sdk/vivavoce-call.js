@@ -56,6 +56,8 @@ export class VivavoceCall extends HTMLElement {
       return;
     }
     this.#hush();
+    // Leaving the page is hanging up: the other side need not wait for somebody who is gone.
+    addEventListener("pagehide", () => void this.hangUp(), { signal: this.#listeners.signal });
     this.#call = new CallConnection({
       apiBase: this.getAttribute("api-base") ?? "",
       conversationId,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from domain.ids import ConversationId, ParticipantId, WorkerId
 from domain.ports import Offer, OfferRefused
 from media.errors import AnotherParticipant, BadOffer, NoSession
+from ops.api import media_control
 from ops.api.media_control import ANSWER_BYTES_MAX, HttpMediaControl
 from ops.api.ports import MediaControl, WorkerRefused, WorkerUnavailable
 from ops.processes.control import control_app
@@ -97,6 +99,17 @@ async def test_a_worker_that_is_not_there_is_unavailable() -> None:
                 await nobody.offer(address, CONVERSATION, ANNA, "v=0")
             with pytest.raises(WorkerUnavailable):
                 await nobody.leave(address, CONVERSATION, ANNA)
+
+
+async def test_a_worker_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_control, "FORWARD_S_MAX", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with media_control.control_client() as client:
+            with pytest.raises(WorkerUnavailable):
+                await HttpMediaControl(client, control_secret=SECRET).offer(
+                    address, CONVERSATION, ANNA, "v=0"
+                )
 
 
 async def test_a_worker_with_another_secret_is_unavailable() -> None:

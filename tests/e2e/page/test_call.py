@@ -264,6 +264,29 @@ async def test_hanging_up_tells_the_worker_and_the_api_and_ends(start_call: Star
     await expect(call.page.get_by_role("textbox")).to_have_count(0)
 
 
+async def test_leaving_the_page_is_hanging_up(start_call: StartCall) -> None:
+    call = await start_call()
+    await call.connected()
+
+    await call.page.goto("about:blank")
+
+    await until(lambda: len(call.worker.left) == 1)
+
+
+async def test_an_element_that_is_taken_away_hangs_up_and_one_that_is_moved_does_not(
+    start_call: StartCall,
+) -> None:
+    call = await start_call()
+    peer = await call.connected()
+    await call.page.evaluate("document.body.append(document.querySelector('vivavoce-call'))")
+    await peer.tell(type="state", state="thinking", reason=None)
+    await expect(call.page.get_by_role("status")).to_have_text("Thinking")
+
+    await call.page.evaluate("document.querySelector('vivavoce-call').remove()")
+
+    await until(lambda: len(call.worker.left) == 1)
+
+
 async def test_an_end_that_the_worker_tells_is_said_with_its_reason(start_call: StartCall) -> None:
     call = await start_call()
     peer = await call.connected()

@@ -13,7 +13,13 @@ import pytest
 
 from domain.events.catalogue import ConversationRequested
 from domain.ids import ConversationId, TenantId, conversation_stream
-from ops.api.models import CONTEXT_CHARS_MAX, EVENTS_PAGE_MAX, GREETING_CHARS_MAX, PAGE_MAX
+from ops.api.models import (
+    CONTEXT_CHARS_MAX,
+    EVENTS_PAGE_MAX,
+    GREETING_CHARS_MAX,
+    IDEMPOTENCY_KEY_CHARS_MAX,
+    PAGE_MAX,
+)
 from ops.api.services import Services
 from ops.bootstrap import Addresses, ensure_api_key, ensure_tenant
 from tests.fakes.api import FakeRuns
@@ -110,6 +116,17 @@ async def test_the_same_key_with_another_body_is_refused(
     )
 
     assert_problem(response, 422, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("key", ["", "k" * (IDEMPOTENCY_KEY_CHARS_MAX + 1)])
+async def test_an_idempotency_key_has_a_length(
+    program: httpx.AsyncClient, persona_id: UUID, key: str
+) -> None:
+    response = await program.post(
+        "/v1/conversations", json={"persona_id": str(persona_id)}, headers={"Idempotency-Key": key}
+    )
+
+    assert_problem(response, 422, "invalid_input")
 
 
 @pytest.mark.parametrize(

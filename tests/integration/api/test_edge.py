@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +15,7 @@ import structlog
 from starlette.responses import Response
 
 from domain.errors import StoreUnavailable
-from ops.api import edge
+from ops.api import edge, health
 from ops.api.app import create_app
 from ops.api.edge import BODY_BYTES_MAX, PERSONA_BYTES_MAX
 from ops.api.services import Services
@@ -103,7 +104,7 @@ async def test_a_body_that_grows_too_large_is_refused(program: httpx.AsyncClient
         "/v1/conversations", content=chunks(), headers={"Content-Type": "application/json"}
     )
 
-    assert_problem(response, 413, "request_entity_too_large")
+    assert_problem(response, 413, "too_large")
 
 
 async def test_a_body_that_never_ends_is_given_up(
@@ -194,6 +195,21 @@ async def test_readiness_names_what_is_missing(anyone: httpx.AsyncClient, runs: 
     assert "Temporal" in problem["detail"]
     assert "Postgres" not in problem["detail"]
     assert (await anyone.get("/v1/health/live")).json() == {"status": "live"}
+
+
+async def test_readiness_does_not_wait_for_what_is_stuck(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck() -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(health, "CHECK_S_MAX", 0.05)
+    app = create_app(dataclasses.replace(services, store_ready=stuck))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL) as client:
+        problem = assert_problem(await client.get("/v1/health/ready"), 503, "not_ready")
+
+    assert problem["detail"].startswith("Postgres does not answer")
 
 
 async def test_pages_allow_no_inline_script_and_no_other_origin(anyone: httpx.AsyncClient) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
 
 from domain.ids import ConversationId
+from ops.api import runs
 from ops.api.ports import WorkflowsUnavailable
 from ops.api.runs import TemporalRuns
 from tests.temporal_fixtures import PAYLOAD_KEY, World, eventually
@@ -78,13 +80,32 @@ async def test_temporal_away_is_said_within_the_bound(world: World) -> None:
     away = await Client.connect(
         "127.0.0.1:9", data_converter=encrypted_data_converter(PAYLOAD_KEY), lazy=True
     )
-    runs = TemporalRuns(away, continue_after_messages=1000)
+    unreached = TemporalRuns(away, continue_after_messages=1000)
 
     with pytest.raises(WorkflowsUnavailable):
-        await runs.start(world.tenant_id, ConversationId(uuid4()))
+        await unreached.start(world.tenant_id, ConversationId(uuid4()))
     with pytest.raises(WorkflowsUnavailable):
-        await runs.end(world.tenant_id, ConversationId(uuid4()))
-    assert await runs.ready() is False
+        await unreached.end(world.tenant_id, ConversationId(uuid4()))
+    assert await unreached.ready() is False
+
+
+async def test_a_temporal_that_accepts_and_says_nothing_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "START_S_MAX", 0.2)
+    monkeypatch.setattr(runs, "END_S_MAX", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stuck = await Client.connect(
+            f"127.0.0.1:{silent.getsockname()[1]}",
+            data_converter=encrypted_data_converter(PAYLOAD_KEY),
+            lazy=True,
+        )
+        temporal_runs = TemporalRuns(stuck, continue_after_messages=1000)
+
+        with pytest.raises(WorkflowsUnavailable):
+            await temporal_runs.start(world.tenant_id, ConversationId(uuid4()))
+        with pytest.raises(WorkflowsUnavailable):
+            await temporal_runs.end(world.tenant_id, ConversationId(uuid4()))
 
 
 async def test_temporal_there_is_ready(temporal_runs: TemporalRuns) -> None:
