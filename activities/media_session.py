@@ -17,9 +17,6 @@ from temporalio.worker import Worker
 from activities.conversations import ConversationNotFound, read_all
 from activities.fact_publisher import ConversationGone, FactPublisher
 from activities.failures import CodesOnly
-from domain.conversation.lifecycle import (
-    DRAIN_TIMEOUT_S,
-)
 from domain.conversation.occurrences import (
     DrainReport,
     SessionOutcome,
@@ -30,7 +27,7 @@ from domain.events.catalogue import MediaAssigned
 from domain.events.envelope import Actor, ActorKind, NewEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, TenantId, conversation_stream
-from domain.ports import Drained, EventStore, MediaHost, SessionSpec
+from domain.ports import SESSION_DRAIN_S_MAX, Drained, EventStore, MediaHost, SessionSpec
 from workflows.contracts import (
     MEDIA_QUEUE,
     NO_VACANCY,
@@ -48,9 +45,6 @@ from workflows.contracts import (
 HEARTBEAT_S = 0.5
 # For facts that have not been delivered when the session ends.
 FLUSH_S = 0.5
-# What a session may take to write what it holds. The workflow waits DRAIN_TIMEOUT_S from its order on; the
-# order's way to the worker and the result's way back take up to a second of that.
-DRAIN_S = DRAIN_TIMEOUT_S - FLUSH_S - 1.0
 RPC_TIMEOUT = timedelta(seconds=2)
 # Claims are quick; more at once than this only wait on each other.
 CLAIMS_AT_ONCE_MAX = 4
@@ -191,7 +185,7 @@ async def _until_done(
         drain.set()
     try:
         # `wait` leaves the session running when this activity is cancelled meanwhile.
-        await asyncio.wait({session}, timeout=DRAIN_S)
+        await asyncio.wait({session}, timeout=SESSION_DRAIN_S_MAX)
     finally:
         if not session.done():
             session.cancel()
@@ -246,7 +240,7 @@ def media_workers(
         # Core holds heartbeats back by default; the answer to one is what brings the order to drain.
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT_S),
         default_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT_S),
-        graceful_shutdown_timeout=timedelta(seconds=DRAIN_S + FLUSH_S),
+        graceful_shutdown_timeout=timedelta(seconds=SESSION_DRAIN_S_MAX + FLUSH_S),
         interceptors=[CodesOnly()],
     )
     return claims, sessions

@@ -135,6 +135,11 @@ class Drained:
     gaps: tuple[str, ...] = ()
 
 
+# How long a session may take from the order to drain to its result; what it has not written by then is
+# missing from the record. The workflow waits longer, for the way of the order and of the result.
+SESSION_DRAIN_S_MAX = 3.5
+
+
 class MediaHost(Protocol):
     """A process that carries live sessions."""
 
@@ -147,14 +152,15 @@ class MediaHost(Protocol):
         ...
 
     def claim(self, conversation_id: ConversationId) -> bool:
-        """Keeps a place for a session for a few seconds; False when all places are taken."""
+        """Keeps a place for a session for a few seconds; False when all places are taken. The same
+        conversation again takes no second place."""
         ...
 
     async def run(
         self, spec: SessionSpec, *, drain: asyncio.Event, report: Callable[[Fact], None]
     ) -> Drained:
-        """Carries the session until `drain` is set or the participant hung up; raises StaleEpoch when
-        another worker has taken it over. Cancelling it silences the session at once."""
+        """Carries the session until `drain` is set, and returns within SESSION_DRAIN_S_MAX of that; raises
+        StaleEpoch when another worker has taken it over. Cancelling it silences the session at once."""
         ...
 
 

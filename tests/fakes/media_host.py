@@ -38,16 +38,17 @@ class FakeMediaHost:
         self.worker_id = WorkerId(uuid4())
         self.address = "http://127.0.0.1:1"
         self.places = places
-        self.claims: list[ConversationId] = []
+        self._claims: set[ConversationId] = set()
         self.sessions: list[FakeSession] = []
         self.stuck = False
         self.gaps: tuple[str, ...] = ()
 
     def claim(self, conversation_id: ConversationId) -> bool:
-        running = sum(1 for session in self.sessions if not session.over.is_set())
-        if running >= self.places:
+        running = {session.spec.conversation_id for session in self.sessions if not session.over.is_set()}
+        taken = running | self._claims
+        if conversation_id not in taken and len(taken) >= self.places:
             return False
-        self.claims.append(conversation_id)
+        self._claims.add(conversation_id)
         return True
 
     async def run(
@@ -55,6 +56,7 @@ class FakeMediaHost:
     ) -> Drained:
         session = FakeSession(spec, report, drain)
         self.sessions.append(session)
+        self._claims.discard(spec.conversation_id)
         try:
             async with asyncio.TaskGroup() as tasks:
                 waits = [tasks.create_task(session.over.wait())]
