@@ -158,17 +158,18 @@ def transcript_rows(views: Sequence[EventView]) -> list[TurnRow]:
     transcript = Transcript()
     times: list[tuple[datetime, datetime]] = []
     lines: dict[SentenceId, int] = {}
+    clocks = _clocks(views)
     for view in views:
         payload = SCHEMA.decode(view.type, view.schema_version, json.dumps(dict(view.payload)).encode())
         before = len(transcript.lines)
         transcript = transcript.evolve(payload, at=view.occurred_at, turn_id=view.correlation_id)
         if len(transcript.lines) > before:
-            times.append(_span(view, payload))
+            times.append(_span(view, payload, clocks))
         match payload:
             case SentenceCommitted():
                 lines[payload.sentence_id] = len(times) - 1
             case SentencePlayed() | SentenceInterrupted() if payload.sentence_id in lines:
-                times[lines[payload.sentence_id]] = _span(view, payload)
+                times[lines[payload.sentence_id]] = _span(view, payload, clocks)
     rows: list[TurnRow] = []
     for turn in transcript.turns():
         mine, times = times[: len(turn.lines)], times[len(turn.lines) :]
@@ -195,20 +196,29 @@ def _row(turn: Turn, times: Sequence[tuple[datetime, datetime]]) -> TurnRow:
     )
 
 
-def _span(event: EventView, payload: Payload) -> tuple[datetime, datetime]:
-    """When it was said. The log notes a thing after it happened; its place on the recording tells when."""
+def _clocks(views: Sequence[EventView]) -> dict[int, datetime]:
+    """For each epoch, when its timeline stood at zero. An event may be noted a while after its place on the
+    timeline, never before it, so that the earliest answer is the right one."""
+    clocks: dict[int, datetime] = {}
+    for view in views:
+        if view.media_ms is not None:
+            zero = view.occurred_at - timedelta(milliseconds=view.media_ms)
+            clocks[view.session_epoch] = min(zero, clocks.get(view.session_epoch, zero))
+    return clocks
+
+
+def _span(view: EventView, payload: Payload, clocks: dict[int, datetime]) -> tuple[datetime, datetime]:
+    """When it was said, from its place on the recording."""
     match payload:
         case UtteranceTranscribed(started_media_ms=began, ended_media_ms=ended):
-            return _at(event, began), _at(event, ended)
+            places = (began, ended)
         case SentencePlayed(started_media_ms=began, played_ms=played):
-            return _at(event, began), _at(event, began + played)
+            places = (began, began + played)
         case SentenceInterrupted(started_media_ms=int(began), played_ms=played):
-            return _at(event, began), _at(event, began + played)
+            places = (began, began + played)
         case _:
-            return event.occurred_at, event.occurred_at
-
-
-def _at(event: EventView, media_ms: int) -> datetime:
-    if event.media_ms is None:
-        return event.occurred_at
-    return event.occurred_at - timedelta(milliseconds=event.media_ms - media_ms)
+            return view.occurred_at, view.occurred_at
+    zero = clocks.get(view.session_epoch)
+    if zero is None:
+        return view.occurred_at, view.occurred_at
+    return zero + timedelta(milliseconds=places[0]), zero + timedelta(milliseconds=places[1])

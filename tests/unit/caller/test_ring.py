@@ -133,11 +133,14 @@ async def test_an_interface_that_does_not_answer_is_a_failure_with_a_sentence() 
     }
 
 
-def event(version: int, at_s: float, kind: str, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """As the interface gives it; `at_s` is seconds from START on the clock and on the recording."""
+def event(
+    version: int, at_s: float, kind: str, payload: dict[str, JsonValue], *, noted_late_s: float = 0.0
+) -> dict[str, JsonValue]:
+    """As the interface gives it; `at_s` is seconds on the recording, which began at START."""
+    occurred_at = START + timedelta(seconds=at_s + noted_late_s)
     return {
         **{"version": version, "event_id": str(uuid4()), "type": kind, "schema_version": 1},
-        **{"occurred_at": (START + timedelta(seconds=at_s)).isoformat(), "recorded_at": START.isoformat()},
+        **{"occurred_at": occurred_at.isoformat(), "recorded_at": START.isoformat()},
         **{"media_ms": round(at_s * 1000), "actor": {"kind": "media_worker", "id": "w"}},
         **{"causation_id": None, "correlation_id": None, "session_epoch": 1},
         **{"classification": "personal", "payload": payload},
@@ -174,7 +177,7 @@ def told() -> list[dict[str, JsonValue]]:
             "sentence.played",
             {"sentence_id": "2".zfill(32), "started_media_ms": 1700, "played_ms": 1100},
         ),
-        event(5, 4.1, "utterance.transcribed", heard),
+        event(5, 3.5, "utterance.transcribed", heard, noted_late_s=0.6),
         event(6, 4.3, "sentence.committed", sentence(3, "It is thirty days.", other)),
         event(
             7,
