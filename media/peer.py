@@ -16,6 +16,7 @@ from aiortc import (
     RTCRtpReceiver,
     RTCSessionDescription,
 )
+from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
@@ -35,6 +36,9 @@ MESSAGE_BYTES_MAX = 16_384
 CHANNEL_BUFFERED_BYTES_MAX = 262_144
 CLOSE_S_MAX = 2.0
 SDP_BYTES_MAX = 65_536
+
+_SDP_ERRORS = (ValueError, KeyError, IndexError, AssertionError)
+_AIORTC_ERRORS = (InternalError, InvalidAccessError, InvalidStateError, OperationError)
 
 CloseReason = Literal["closed", "lost", "replaced"]
 
@@ -91,7 +95,7 @@ class Peer:
                 connection.addTrack(self._sending.video)
             _decline_pictures(connection)
             await connection.setLocalDescription(await connection.createAnswer())
-        except (ValueError, KeyError, IndexError, AssertionError) as error:
+        except (*_SDP_ERRORS, *_AIORTC_ERRORS) as error:
             # aiortc's parser has no error of its own.
             await self._shut()
             raise BadOffer("the offer is not SDP that a WebRTC endpoint can answer") from error

@@ -181,8 +181,8 @@ class Session:
         """When no more facts can be kept, nothing more may happen."""
         await self._full.wait()
         log.error("session.record_backlog_full", conversation_id=self._conversation_id)
-        self._part("ended", "record_backlog_full")
-        self._report(Fact(FactKind.END_WANTED, EndReason.REQUESTED))
+        self._part("ended", EndReason.RECORD_UNAVAILABLE.value)
+        self._report(Fact(FactKind.END_WANTED, EndReason.RECORD_UNAVAILABLE))
 
     async def _beat(self) -> None:
         while True:

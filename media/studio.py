@@ -66,7 +66,9 @@ class Studio:
         self._occupied = asyncio.Event()
 
     def take(self, seat: Seat) -> None:
-        self._seats.append(seat)
+        """Draws it from now on. To take a seat again is to keep it."""
+        if seat not in self._seats:
+            self._seats.append(seat)
         self._occupied.set()
 
     def leave(self, seat: Seat) -> None:

@@ -35,6 +35,7 @@ class EndReason(StrEnum):
     REQUESTED = "requested"  # By the API or an operator.
     GUARDRAIL = "guardrail"
     NO_MEDIA_WORKER = "no_media_worker"
+    RECORD_UNAVAILABLE = "record_unavailable"  # The store was away for longer than facts can be kept.
 
 
 class SentenceKind(StrEnum):

@@ -10,6 +10,7 @@ from domain.events.catalogue import Verdict
 from domain.mind import detectors, patterns
 from domain.mind.detectors import Hit
 from domain.mind.persona import (
+    SPOKEN_CHARS_MAX,
     Guardrail,
     PatternTest,
     Persona,
@@ -167,6 +168,10 @@ class Gate:
                 say = unchanged
             case Verdict.REDACT:
                 say = _redact(said, [part for finding in findings for part in finding.redactions])
+                if len(say) > SPOKEN_CHARS_MAX:
+                    # So much stands in for what was taken out that it cannot be spoken as one sentence.
+                    deciding = _Finding(deciding.rule, Verdict.REFUSE, self._policy.blocked)
+                    say = deciding.say
             case Verdict.REPLACE | Verdict.REFUSE | Verdict.ESCALATE | Verdict.END:
                 say = deciding.say
             case _:

@@ -14,6 +14,7 @@ const HANG_UP_FLUSH_MS = 150;
 
 const END_SENTENCES = {
   participant_hung_up: "You hung up.",
+  record_unavailable: "The call ended because it could not be recorded any more.",
   participant_absent: "The conversation ended because nobody joined in time.",
   participant_left: "The conversation ended because the connection was away for too long.",
   idle: "The conversation ended because nobody spoke for a while.",

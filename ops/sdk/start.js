@@ -16,6 +16,7 @@ const REQUEST_MS_MAX = 15_000;
 
 const END_WORDS = {
   participant_hung_up: "You hung up",
+  record_unavailable: "It could not be recorded any more",
   participant_absent: "Nobody joined",
   participant_left: "The connection was lost",
   idle: "Nobody spoke",

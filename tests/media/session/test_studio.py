@@ -99,6 +99,20 @@ async def test_the_beat_is_twenty_five_a_second() -> None:
     assert 15 <= len(filmed) <= 27
 
 
+async def test_a_seat_that_is_taken_again_is_still_drawn_once() -> None:
+    # Given a session that takes its seat twice, as when a page reconnects before its old connection is gone
+    renderer = CountingRenderer()
+    filmed: list[YuvFrame] = []
+    again = seat(SPEAKING, filmed)
+    async with Room(renderer) as studio:
+        studio.take(again)
+        studio.take(again)
+        await asyncio.sleep(0.3)
+
+    # Then each frame was drawn for one
+    assert set(renderer.batches) == {1}
+
+
 async def test_who_has_left_is_not_drawn_any_more() -> None:
     # Given a session that leaves
     filmed: list[YuvFrame] = []

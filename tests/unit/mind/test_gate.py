@@ -303,3 +303,15 @@ def test_no_text_takes_long_to_judge(hostile: str) -> None:
     began = time.process_time()
     gate.judge(hostile, scope="output", state=state)
     assert time.process_time() - began < 0.25
+
+
+def test_a_redaction_that_grows_beyond_one_sentence_is_refused_instead() -> None:
+    # Given a rule that puts long words in place of each digit group
+    long_words = rule("digits", pattern(r"\b\d{3}\b"), Verdict.REDACT, say="a number that I may not read out")
+    gate = Gate(policy(long_words))
+
+    # When so many are taken out that what is left cannot be spoken at once
+    judgement = gate.judge(" ".join(["123"] * 20), scope="output")
+
+    # Then the persona says its own words for that, and the reply stops
+    assert (judgement.verdict, judgement.text_to_say, judgement.rule) == (Verdict.REFUSE, BLOCKED, "digits")
