@@ -18,6 +18,8 @@ import { CallConnection } from "./connection.js";
 import { DeviceError, openCamera, openMicrophone } from "./devices.js";
 import { STATE_WORDS, buildView, relabel } from "./view.js";
 
+// A prompt that is open for longer than this is waiting for a person.
+const PROMPT_MS = 700;
 const STYLESHEET = new URL("./vivavoce-call.css", import.meta.url).href;
 
 export class VivavoceCall extends HTMLElement {
@@ -85,7 +87,9 @@ export class VivavoceCall extends HTMLElement {
   // The token is redeemed first: it is good for a minute, and a permission prompt may stay open for longer.
   async #begin(call) {
     if (!(await call.join())) return;
-    await Promise.race([this.#askForMicrophone(), this.#withoutMicrophone()]);
+    const goingOn = this.#offerToGoOn();
+    await Promise.race([this.#askForMicrophone(), goingOn.chosen]);
+    clearTimeout(goingOn.timer);
     if (!call.over) await call.run();
   }
 
@@ -105,14 +109,19 @@ export class VivavoceCall extends HTMLElement {
     }
   }
 
-  // Resolves when the person chooses to go on while the browser's prompt is still open.
-  #withoutMicrophone() {
-    return new Promise((resolve) => {
-      this.#say("Your browser asks whether this page may use the microphone.", "Go on without", () => {
-        this.#hush();
-        resolve();
-      });
+  // `chosen` resolves when the person goes on while the browser's prompt is still open. A permission that was
+  // given before is answered at once, and then nothing need be said.
+  #offerToGoOn() {
+    let timer;
+    const chosen = new Promise((resolve) => {
+      timer = setTimeout(() => {
+        this.#say("Your browser asks whether this page may use the microphone.", "Go on without", () => {
+          this.#hush();
+          resolve();
+        });
+      }, PROMPT_MS);
     });
+    return { chosen, timer };
   }
 
   #useMicrophone(track) {

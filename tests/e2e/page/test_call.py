@@ -340,6 +340,23 @@ async def test_every_control_is_reached_and_worked_by_keyboard(start_call: Start
     await until(lambda: peer.texts() == ["By keyboard."])
 
 
+async def test_the_look_follows_custom_properties_and_the_color_scheme(start_call: StartCall) -> None:
+    call = await start_call(color_scheme="dark")
+    await call.connected()
+    background = "element => getComputedStyle(element).backgroundColor"
+    body = call.page.locator("vivavoce-call section")
+    assert await body.evaluate(background) == "rgb(20, 26, 33)"
+
+    await call.page.emulate_media(color_scheme="light")
+    assert await body.evaluate(background) == "rgb(255, 255, 255)"
+    await call.page.evaluate(
+        "document.querySelector('vivavoce-call').style.setProperty('--vivavoce-danger', 'rgb(1, 2, 3)')"
+    )
+
+    hang_up = call.page.get_by_role("button", name="Hang up")
+    assert await hang_up.evaluate(background) == "rgb(1, 2, 3)"
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 async def test_nothing_is_cut_off_on_a_narrow_or_a_wide_screen(start_call: StartCall, width: int) -> None:
     call = await start_call(viewport={"width": width, "height": 740})
