@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.knowledge.embedding import Vectors
-from activities.knowledge.minilm import MiniLm
+from activities.knowledge.minilm import EmbeddingModelUnusable, MiniLm
 from activities.personas import PersonaPublisher, PostgresPersonaLibrary
 from activities.projections.conversations import Conversations
 from activities.store.access import Access
@@ -29,8 +29,8 @@ from activities.store.event_store import PostgresEventStore
 from activities.store.failures import store_failures
 from activities.store.idempotency import IdempotencyKeys
 from activities.store.roles import check_role
-from domain.errors import InvalidInput
-from media.models import ModelName, locate
+from domain.errors import InvalidInput, Unavailable
+from media.models import ModelError, ModelName, locate
 from ops.api.app import create_app
 from ops.api.media_control import HttpMediaControl, control_client
 from ops.api.runs import TemporalRuns
@@ -132,6 +132,12 @@ class _Server(uvicorn.Server):
         yield
 
 
+class EmbeddingUnavailable(Unavailable):
+    """This process has no embedding model to make documents searchable with."""
+
+    code = "embedding_unavailable"
+
+
 class LateMiniLm:
     """The embedder, loaded when a persona is published: a process that publishes none does without it."""
 
@@ -143,7 +149,14 @@ class LateMiniLm:
 
     @functools.cached_property
     def _model(self) -> MiniLm:
-        return MiniLm(locate(self._models_dir, ModelName.MINILM_WEIGHTS).parent)
+        try:
+            return MiniLm(locate(self._models_dir, ModelName.MINILM_WEIGHTS).parent)
+        except (ModelError, EmbeddingModelUnusable) as error:
+            log.error("api.embedding_model_unusable", error=type(error).__name__)
+            raise EmbeddingUnavailable(
+                "the embedding model is not there, so that no documents can be taken in:"
+                " run `vivavoce models fetch` where the API runs, then publish again"
+            ) from error
 
 
 @contextmanager

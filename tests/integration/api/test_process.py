@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from activities.store.roles import RoleTooMighty
 from ops.bootstrap import Addresses
 from ops.devstack.temporal import TemporalServer
-from ops.processes.api import ApiPortInUse, run
+from ops.processes.api import ApiPortInUse, EmbeddingUnavailable, LateMiniLm, run
 from ops.settings import Settings
 from tests.temporal_fixtures import PAYLOAD_KEY, REPOSITORY, process_environment
 
@@ -87,6 +87,11 @@ async def test_it_refuses_a_role_that_sees_every_tenant(settings: Settings, addr
 
     with pytest.raises(RoleTooMighty):
         await run(mighty)
+
+
+async def test_without_a_model_publishing_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingUnavailable, match="vivavoce models fetch"):
+        LateMiniLm(tmp_path).embed(["a text"])
 
 
 async def test_a_port_in_use_is_one_sentence_that_says_what_to_do(settings: Settings) -> None:
