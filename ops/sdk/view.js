@@ -24,6 +24,8 @@ export function buildView(root, stylesheet) {
   const selfView = node("video", { class: "self", part: "self-view", autoplay: "", playsinline: "", hidden: "" });
   selfView.muted = true;
   selfView.setAttribute("aria-label", "Your camera");
+  // The persona does not look yet, and nothing of the camera leaves the page: whoever turns it on is told.
+  const selfNote = node("span", { class: "self-note", hidden: "" }, "Only you see this");
   const statusText = node("span", { class: "status-text" }, STATE_WORDS.connecting);
   // Read out when it changes: whoever does not see the picture hears who has the floor.
   const status = node("p", { class: "status", part: "status", role: "status", "aria-live": "polite" }, [
@@ -35,6 +37,7 @@ export function buildView(root, stylesheet) {
     node("div", { class: "waiting", "aria-hidden": "true" }, [node("span"), node("span"), node("span")]),
     video,
     selfView,
+    selfNote,
     status,
     soundOn,
   ]);
@@ -45,7 +48,7 @@ export function buildView(root, stylesheet) {
   const right = node("div", { class: "right" }, [notice.box, talk.captions, talk.form]);
   const call = node("section", { class: "call", part: "call", "data-state": "connecting" }, [left, right]);
   root.append(node("link", { rel: "stylesheet", href: stylesheet }), call);
-  return { call, video, selfView, status, statusText, soundOn, notice, ...controls, ...talk };
+  return { call, video, selfView, selfNote, status, statusText, soundOn, notice, ...controls, ...talk };
 }
 
 function buildNotice() {

@@ -201,7 +201,7 @@ export class VivavoceCall extends HTMLElement {
   }
 
   async #toggleCamera() {
-    const { camera, selfView } = this.#view;
+    const { camera, selfView, selfNote } = this.#view;
     if (this.#camera) {
       this.#camera.stop();
       this.#camera = null;
@@ -222,7 +222,7 @@ export class VivavoceCall extends HTMLElement {
     camera.setAttribute("aria-pressed", String(this.#camera !== null));
     relabel(camera, "camera", this.#camera ? "Camera off" : "Camera");
     selfView.srcObject = this.#camera ? new MediaStream([this.#camera]) : null;
-    selfView.hidden = !this.#camera;
+    selfView.hidden = selfNote.hidden = !this.#camera;
   }
 
   #show(state, sentence) {
