@@ -199,12 +199,14 @@ _FIND_TOKEN = text("select tenant_id, conversation_id from public.find_join_toke
 _FIND_CREDENTIAL = text(
     "select tenant_id, conversation_id, participant_id from public.find_resume_credential(:hash)"
 )
+# As an array the inner query runs once. Under `in`, a plan may run it again for each row, and each run picks
+# other rows: the bound would then hold no more.
 _PURGE = text(
     """
-    delete from public.join_tokens where token_hash in (
+    delete from public.join_tokens where tenant_id = :tenant_id and token_hash = any (array(
         select token_hash from public.join_tokens
          where tenant_id = :tenant_id and expires_at < now() - cast(:retention as interval)
-         order by expires_at limit :rows for update skip locked)
+         order by expires_at limit :rows for update skip locked))
     """
 )
 _ISSUE = text(

@@ -86,14 +86,15 @@ class IdempotencyKeys:
         return Claim(ConversationId(first.conversation_id), EventId(first.event_id), fresh=False)
 
 
+# As an array the inner query runs once; under `in`, a plan may run it for each row, each time with other rows.
 _PURGE = text(
     """
     delete from public.idempotency_keys
      where tenant_id = :tenant_id and (
            (key = :key and expires_at <= now())
-        or key in (select key from public.idempotency_keys
+        or key = any (array(select key from public.idempotency_keys
                     where tenant_id = :tenant_id and expires_at <= now()
-                    order by expires_at limit :rows for update skip locked))
+                    order by expires_at limit :rows for update skip locked)))
     """
 )
 _INSERT = text(
