@@ -13,13 +13,13 @@ from uuid import uuid4
 import structlog
 import torch
 import uvicorn
-from activities.knowledge.retrieval import PostgresRetriever
-from activities.personas import PostgresPersonaLibrary
-from activities.providers.grounded import GroundedAnswerer
 from temporalio.client import Client
 
 from activities.knowledge.minilm import MiniLm
+from activities.knowledge.retrieval import PostgresRetriever
 from activities.media_session import MediaSessionActivities, media_workers
+from activities.personas import PostgresPersonaLibrary
+from activities.providers.grounded import GroundedAnswerer
 from activities.store.engine import create_engine
 from activities.store.event_store import PostgresEventStore
 from activities.store.roles import check_role
