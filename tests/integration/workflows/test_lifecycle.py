@@ -64,9 +64,7 @@ async def test_the_same_command_twice_ends_once(running: World, host: FakeMediaH
     await running.live(host, conversation_id)
     command_id = uuid4()
 
-    answers = await asyncio.gather(
-        *(running.end(conversation_id, command_id) for _ in range(2)), running.end(conversation_id)
-    )
+    answers = await asyncio.gather(*(running.end(conversation_id, command_id) for _ in range(2)))
     await running.outcome(conversation_id)
 
     assert {answer.end_reason for answer in answers} == {EndReason.REQUESTED}
