@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from domain.conversation.transcript import Transcript, Turn
 from domain.events.catalogue import (
+    MediaConnected,
     SentenceCommitted,
     SentenceInterrupted,
     SentencePlayed,
@@ -173,11 +174,18 @@ def transcript_rows(views: Sequence[EventView]) -> list[TurnRow]:
     rows: list[TurnRow] = []
     for turn in transcript.turns():
         mine, times = times[: len(turn.lines)], times[len(turn.lines) :]
-        rows.append(_row(turn, mine))
+        rows.append(_row(turn, mine, first_packet_ms(views)))
     return rows
 
 
-def _row(turn: Turn, times: Sequence[tuple[datetime, datetime]]) -> TurnRow:
+def first_packet_ms(views: Sequence[EventView]) -> int:
+    """Where the recording's timeline stood when the call's first packet went out: it runs from the assignment
+    of the worker on, before anybody is connected."""
+    connected = (view.media_ms for view in views if view.type == MediaConnected.type)
+    return next(connected, None) or 0
+
+
+def _row(turn: Turn, times: Sequence[tuple[datetime, datetime]], zero_ms: int) -> TurnRow:
     return TurnRow(
         turn=turn.number,
         role=turn.role.value,
@@ -188,7 +196,10 @@ def _row(turn: Turn, times: Sequence[tuple[datetime, datetime]]) -> TurnRow:
         ended_at=max(ended for _, ended in times),
         words=[
             WordRow(
-                w=word.w, start_s=word.start_ms / 1000, end_s=word.end_ms / 1000, confidence=word.confidence
+                w=word.w,
+                start_s=round((word.start_ms - zero_ms) / 1000, 3),
+                end_s=round((word.end_ms - zero_ms) / 1000, 3),
+                confidence=word.confidence,
             )
             for line in turn.lines
             for word in line.words

@@ -1,7 +1,7 @@
 """The fixtures of a real Temporal server, for this package, and a database of its own.
 
-The sweep and the shared queue see every tenant: conversations that other packages leave open would be taken up
-here, and would take the places of those that are tested.
+The sweep and the shared queue see every tenant: conversations that other packages leave open would be taken
+up here, and would take the places of those that are tested.
 """
 
 from __future__ import annotations
