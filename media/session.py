@@ -52,8 +52,9 @@ HEARTBEAT_S = 1.0
 TEXT_CHARS_MAX = 2_000
 # Five seconds of sound may wait for the ear.
 FRAMES_HEARD_MAX = 250
-DRAIN_S_MAX = 4.0
-RECORDING_STOP_S_MAX = 3.0
+# Together less than SESSION_DRAIN_S_MAX: who takes longer is cut off, and its gaps go untold.
+RECORDING_STOP_S_MAX = 2.0
+FLUSH_S_MAX = 1.2
 EXPRESSION_STRENGTH = 0.5
 
 
@@ -149,26 +150,28 @@ class Session:
 
     def _hang_up(self) -> None:
         if not self._left:
-            self._part("hung_up", EndReason.PARTICIPANT_HUNG_UP.value)
-            self._report(Fact(FactKind.END_WANTED, EndReason.PARTICIPANT_HUNG_UP))
+            cause = self._part("hung_up", EndReason.PARTICIPANT_HUNG_UP.value)
+            self._report(Fact(FactKind.END_WANTED, EndReason.PARTICIPANT_HUNG_UP, cause=cause))
 
-    def _part(self, reason: str, shown: str | None) -> None:
-        """Nobody is in the call any more."""
+    def _part(self, reason: str, shown: str | None) -> EventId | None:
+        """Nobody is in the call any more. Returns the event that says so, if anybody ever was."""
+        cause = None
         self._left = True
         self._dialogue.close()
         self._page.state("ended", shown)
         if self._participant_id is not None and self._joined:
             left = ParticipantLeft.model_validate({"participant_id": self._participant_id, "reason": reason})
-            self._scribe.note(left, media_ms=self._clock.now_ms(), actor=self._participant())
+            cause = self._scribe.note(left, media_ms=self._clock.now_ms(), actor=self._participant())
         for peer in self._peers:
             peer.close("closed")
+        return cause
 
     async def _drain(self) -> Drained:
         if not self._left:
             self._part("ended", None)
         gaps = await self._stop_recording()
         try:
-            version = await asyncio.wait_for(self._scribe.flush(), DRAIN_S_MAX)
+            version = await asyncio.wait_for(self._scribe.flush(), FLUSH_S_MAX)
         except TimeoutError:
             version, gaps = self._scribe.last_version, (*gaps, "record_backlog")
         if self._scribe.refused:
@@ -209,8 +212,8 @@ class Session:
             joined = ParticipantJoined(participant_id=self._participant_id)
             self._scribe.note(joined, media_ms=now_ms, actor=self._participant())
         stands = MediaConnected(participant_id=self._participant_id, connection=peer.number)
-        self._scribe.note(stands, media_ms=now_ms)
-        self._report(Fact(FactKind.PARTICIPANT_CONNECTED))
+        cause = self._scribe.note(stands, media_ms=now_ms)
+        self._report(Fact(FactKind.PARTICIPANT_CONNECTED, cause=cause))
         if not self._properties.audio_only:
             self._parts.studio.take(self._seat)
         self._page.again()
@@ -246,13 +249,13 @@ class Session:
         if self._participant_id is None or (peer is not self._live and reason != "replaced"):
             return
         ended = MediaDisconnected(participant_id=self._participant_id, connection=peer.number, reason=reason)
-        self._scribe.note(ended, media_ms=self._clock.now_ms())
+        cause = self._scribe.note(ended, media_ms=self._clock.now_ms())
         if peer is self._live:
             self._live = None
             self._parts.studio.leave(self._seat)
             if not self._left:
                 self._dialogue.silence("connection_lost")
-                self._report(Fact(FactKind.PARTICIPANT_DISCONNECTED))
+                self._report(Fact(FactKind.PARTICIPANT_DISCONNECTED, cause=cause))
 
     # --- sound and pictures --------------------------------------------------------------------------
     def _next_frame(self) -> bytes:

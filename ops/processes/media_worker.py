@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,6 @@ from uuid import uuid4
 import structlog
 import torch
 import uvicorn
-from temporalio.client import Client
 
 from activities.knowledge.minilm import MiniLm
 from activities.knowledge.retrieval import PostgresRetriever
@@ -33,8 +31,8 @@ from media.speaking.tts import HibariSynthesiser
 from media.studio import Studio
 from media.worker import MediaWorker
 from ops.processes.control import control_app
+from ops.processes.temporal_client import connect
 from ops.settings import Settings
-from workflows.codec import encrypted_data_converter
 
 log = structlog.get_logger()
 
@@ -90,11 +88,7 @@ async def _serve(settings: Settings, parts: Parts, store: PostgresEventStore, st
         address=f"http://{settings.media_host}:{port}",
         sessions_max=settings.sessions_max,
     )
-    client = await Client.connect(
-        settings.temporal_address,
-        namespace=settings.temporal_namespace,
-        data_converter=encrypted_data_converter(base64.b64decode(settings.payload_key.get_secret_value())),
-    )
+    client = await connect(settings)
     queue = f"vivavoce-media-{worker.worker_id}"
     activities = MediaSessionActivities(worker, store, client, task_queue=queue)
     claims, sessions = media_workers(client, activities, task_queue=queue, sessions_max=settings.sessions_max)
