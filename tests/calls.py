@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,17 +38,20 @@ documents:
 """
 
 
-def running_stack(folder: Path) -> Iterator[RunningStack]:
-    """Started as a user starts it; skips with the reason where it cannot run."""
+def running_stack(**settings: object) -> Iterator[RunningStack]:
+    """Started as a user starts it, in a folder outside pytest's own: that one is closed to other users whenever
+    another run begins, and the embedded server is one. Skips with the reason where it cannot run."""
     if sys.platform != "linux":
         pytest.skip("the stack of these tests needs Linux")
     try:
         verify_all(models_folder(None))
     except ModelError as error:
         pytest.skip(str(error))
-    with stack(folder / "data", free_port()) as (process, link):
-        running = RunningStack(process, folder / "data", link)
-        yield running
+    with (
+        tempfile.TemporaryDirectory(prefix="vivavoce-test-") as folder,
+        stack(Path(folder) / "data", free_port(), **settings) as (process, link),
+    ):
+        yield RunningStack(process, Path(folder) / "data", link)
         process.terminate()
         process.wait(STOP_WITHIN_S)
 

@@ -64,13 +64,14 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 
 @contextmanager
-def stack(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`vivavoce up`, and the link that it prints."""
+def stack(folder: Path, port: int, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`vivavoce up`, and the link that it prints. Settings are those of `ops/settings.py`."""
     process = subprocess.Popen(
         vivavoce("up", "--data", str(folder), "--port", str(port)),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, **{f"VIVAVOCE_{name.upper()}": str(value) for name, value in settings.items()}},
     )
     assert process.stdout is not None
     try:

@@ -22,14 +22,23 @@ def asyncpg_url(url: str) -> str:
 
 
 def create_engine(
-    url: str, *, application_name: str = "vivavoce", connections_max: int = POOL_CONNECTIONS_MAX
+    url: str,
+    *,
+    application_name: str = "vivavoce",
+    connections_max: int = POOL_CONNECTIONS_MAX,
+    pre_ping: bool = False,
 ) -> AsyncEngine:
-    """An engine with at most `connections_max` connections. Dispose of it when the process ends."""
+    """An engine with at most `connections_max` connections. Dispose of it when the process ends.
+
+    `pre_ping` asks a connection whether it still stands before it is used: one round trip more, for whom a
+    request that fails after a restart of the server is worse than that.
+    """
     return create_async_engine(
         asyncpg_url(url),
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
+        pool_pre_ping=pre_ping,
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": COMMAND_TIMEOUT_S,

@@ -86,7 +86,7 @@ class IdempotencyKeys:
         return Claim(ConversationId(first.conversation_id), EventId(first.event_id), fresh=False)
 
 
-# As an array the inner query runs once; under `in`, a plan may run it for each row, each time with other rows.
+# As an array the inner query runs once; under `in`, a plan may run it again for each row.
 _PURGE = text(
     """
     delete from public.idempotency_keys

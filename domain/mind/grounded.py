@@ -102,6 +102,8 @@ _FOLLOWS_UP = re.compile(
     re.IGNORECASE,
 )
 _POINTS_BACK = re.compile(r"\b(?:it|that|this|they|them|those|these|there|then|one|he|she)\b", re.IGNORECASE)
+# "What about complaints?" turns to something else: with the question before it, that one would win.
+_TURNS_TO = re.compile(r"^\W*(?:and |but |so )?(?:what|how) about\b", re.IGNORECASE)
 FOLLOW_UP_WORDS_MAX = 3
 
 
@@ -128,6 +130,8 @@ def stem(word: str) -> str:
 def search_question(question: str, said: Sequence[tuple[Role, str]]) -> str:
     """What to look for: a question that leans on the one before it takes that one along."""
     words = content_words(question)
+    if words and _TURNS_TO.search(question):
+        return question
     leans = _FOLLOWS_UP.search(question) is not None or _POINTS_BACK.search(question) is not None
     if len(words) > FOLLOW_UP_WORDS_MAX or (words and not leans):
         return question

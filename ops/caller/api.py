@@ -19,6 +19,9 @@ REQUEST_TIMEOUT_S = 15.0
 OFFER_WITHIN_S = 30.0
 OFFER_RETRY_S = 0.25
 OFFER_RETRY_MAX_S = 2.0
+# What is only read is asked for again while the API or its database is starting anew.
+READ_WITHIN_S = 30.0
+READ_RETRY_S = 0.5
 EVENTS_PAGE = 500
 EVENTS_MAX = 100_000
 
@@ -103,7 +106,7 @@ class Api:
         )
 
     async def status(self, conversation_id: ConversationId) -> str:
-        answer = await self._request("GET", f"/v1/conversations/{conversation_id}")
+        answer = await self._read(f"/v1/conversations/{conversation_id}")
         return str(answer.json()["status"])
 
     async def end(self, conversation_id: ConversationId) -> None:
@@ -114,10 +117,8 @@ class Api:
         found: list[EventView] = []
         after = 0
         while len(found) < EVENTS_MAX:
-            answer = await self._request(
-                "GET",
-                f"/v1/conversations/{conversation_id}/events",
-                params={"after": after, "limit": EVENTS_PAGE},
+            answer = await self._read(
+                f"/v1/conversations/{conversation_id}/events", params={"after": after, "limit": EVENTS_PAGE}
             )
             page = answer.json()
             events = [EventView.model_validate(event) for event in page["events"]]
@@ -126,6 +127,20 @@ class Api:
             found += events
             after = int(page["next_after"])
         return found
+
+    async def _read(self, path: str, *, params: Mapping[str, int] | None = None) -> httpx.Response:
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + READ_WITHIN_S
+        while True:
+            try:
+                answer = await self._send("GET", path, params=params)
+            except CallFailed:
+                if loop.time() > deadline_s:
+                    raise
+            else:
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or loop.time() > deadline_s:
+                    return _checked(answer)
+            await asyncio.sleep(READ_RETRY_S)
 
     async def _request(
         self,

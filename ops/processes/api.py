@@ -72,7 +72,9 @@ async def run(settings: Settings) -> None:
 @asynccontextmanager
 async def services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that the routes need, opened, and closed at the end."""
-    engine = create_engine(settings.database_url.get_secret_value(), application_name="vivavoce api")
+    engine = create_engine(
+        settings.database_url.get_secret_value(), application_name="vivavoce api", pre_ping=True
+    )
     embedding = ThreadPoolExecutor(1, "embedding")
     try:
         await check_role(engine)

@@ -12,8 +12,8 @@ from tests.stack import RunningStack
 
 
 @pytest.fixture(scope="package")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    yield from running_stack(tmp_path_factory.mktemp("stack"))
+def running() -> Iterator[RunningStack]:
+    yield from running_stack()
 
 
 @pytest.fixture(scope="package")

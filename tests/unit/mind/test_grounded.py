@@ -61,6 +61,11 @@ def test_strangers_do_not(one: str, other: str) -> None:
     assert stem(one) != stem(other)
 
 
+def test_a_question_that_turns_to_something_else_is_looked_for_by_itself() -> None:
+    said = ((Role.USER, "How long do I have to report a burst pipe?"), (Role.PERSONA, "Thirty days."))
+    assert search_question("And what about complaints?", said) == "And what about complaints?"
+
+
 @pytest.mark.parametrize("question", ["And for subsidence?", "Why?", "What about it?", "Is that so?"])
 def test_a_question_that_leans_on_the_last_one_takes_it_along(question: str) -> None:
     said = (

@@ -1,0 +1,146 @@
+"""A call whose processes are killed under it, on the real stack: it goes on, and its record is whole.
+
+The workflow continues as new after every few messages here, so that each call crosses that border too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.devstack.postgres import EmbeddedPostgres
+from tests.calls import BRIEF, Say, recordings, running_stack
+from tests.stack import STOP_WITHIN_S, RunningStack, finished, payloads, processes_of, restarted, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+MESSAGES_MAX = 5
+AWAY_S = 3.0
+Break = Callable[[RunningStack], None]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningStack]:
+    yield from running_stack(continue_as_new_messages=MESSAGES_MAX, sweep_interval_s=1)
+
+
+@pytest.fixture(scope="module")
+def say(tmp_path_factory: pytest.TempPathFactory, running: RunningStack) -> Say:
+    return recordings(tmp_path_factory.mktemp("recordings"))
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("persona") / "persona.yaml"
+    path.write_text(BRIEF)
+    return path
+
+
+def kill_workflows(running: RunningStack) -> None:
+    running.kill("workflows")
+
+
+def kill_api(running: RunningStack) -> None:
+    running.kill("api")
+
+
+def take_postgres_away(running: RunningStack) -> None:
+    server = EmbeddedPostgres(running.folder / "postgres")
+    server.interrupt()
+    time.sleep(AWAY_S)
+    server.resume()
+
+
+@pytest.mark.parametrize("breaking", [kill_workflows, kill_api, take_postgres_away])
+def test_a_call_goes_on_and_its_record_is_whole(
+    running: RunningStack, say: Say, brief: Path, breaking: Break
+) -> None:
+    # Given a call in which the persona answers the first of two questions
+    first = say("first", "How long do I have to report a burst pipe?")
+    second = say("second", "What about complaints?")
+    call = running.call("--persona", str(brief), "--audio", str(first), "--audio", str(second))
+    conversation = running.until_event("utterance.transcribed")
+
+    # When something is taken away under it
+    breaking(running)
+
+    # Then both questions were heard and answered, once, in one media session, and the record is sealed whole
+    shown = finished(call)
+    assert shown["conversation_id"] == conversation
+    events = running.events(conversation)
+    assert len(payloads(events, "utterance.transcribed")) == 2
+    assert "eight weeks" in shown["transcript"][-1]["played_text"]
+    assert [reply["finish"] for reply in payloads(events, "reply.generated")] == ["complete", "complete"]
+    assert_one_session(events)
+    assert_one_fate_each(events)
+    (sealed,) = payloads(events, "conversation.sealed")
+    assert (sealed["capture"], sealed["count"]) == ("complete", len(events) - 1)
+    # And frames went on: the figure is for people to read, a busy machine makes its own gaps
+    print(f"longest gap between pictures: {shown['video']['longest_gap_ms']} ms")  # noqa: T201
+    assert shown["video"]["fps"] > 10
+
+
+def assert_one_session(events: list[dict[str, Any]]) -> None:
+    """However often the workflow continued as new."""
+    assert len(payloads(events, "media.assigned")) == 1
+    assert payloads(events, "media.lost") == []
+    assert {event["session_epoch"] for event in events if event["actor"]["kind"] == "media_worker"} == {1}
+
+
+def assert_one_fate_each(events: list[dict[str, Any]]) -> None:
+    fates = Counter(
+        event["payload"]["sentence_id"]
+        for event in events
+        if event["type"] in ("sentence.played", "sentence.interrupted")
+    )
+    assert fates == Counter(p["sentence_id"] for p in payloads(events, "sentence.committed"))
+
+
+def test_a_stack_that_is_told_to_stop_in_mid_call_leaves_no_process(say: Say, brief: Path) -> None:
+    # Given a stack with a call under way
+    starting = running_stack()
+    own = next(starting)
+    call = own.call("--persona", str(brief), "--audio", str(say("last", "What about complaints?")))
+    own.until_event("participant.joined")
+
+    # When it gets SIGTERM
+    own.process.terminate()
+
+    # Then everything ends, the caller with a sentence and not with a traceback
+    assert own.process.wait(STOP_WITHIN_S) == 0
+    out, err = call.communicate(timeout=120)
+    assert call.returncode in (0, 1)
+    assert "Traceback" not in out + err
+    until(lambda: processes_of(own.folder) == {}, within_s=30)
+    assert list(starting) == []
+
+
+def test_a_killed_media_worker_is_replaced_and_the_caller_comes_back(
+    running: RunningStack, say: Say, brief: Path
+) -> None:
+    # Given a call in which the persona is about to answer
+    first = say("pipe", "How long do I have to report a burst pipe?")
+    call = running.call("--persona", str(brief), "--audio", str(first))
+    conversation = running.until_event("utterance.transcribed")
+
+    # When the only media worker is killed, and started again
+    running.kill("media")
+    until(lambda: restarted(running.ask("status"), "media"), within_s=90)
+
+    # Then the workflow saw it, and whether or not the caller came back, the record is sealed and honest
+    call.communicate(timeout=240)
+    until(
+        lambda: running.ask("conversation", "show", conversation)["status"] == "sealed",
+        within_s=180,
+    )
+    events = running.events(conversation)
+    assert [lost["reason"] for lost in payloads(events, "media.lost")][:1] in (
+        ["heartbeat_timeout"],
+        ["worker_failed"],
+    )
+    assert events[-1]["type"] == "conversation.sealed"
