@@ -31,7 +31,7 @@ class ChildSpec:
     ready: Probe
     ready_within_s: float
     stop_within_s: float
-    # What the kernel sends it when the supervisor dies without a word, once for each of its threads. A process
+    # What the kernel sends it when the supervisor dies without a word, once for each of its threads. One
     # with children of its own needs one that it can act on, and must bear it more than once.
     orphan_signal: signal.Signals = signal.SIGKILL
 
