@@ -42,9 +42,9 @@ soak: install ## latency over many turns; TURNS=N
 
 lock: ## resolves pyproject.toml into the two lock files (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	  --custom-compile-command "make lock" pyproject.toml -o ops/requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+	  --custom-compile-command "make lock" -c ops/requirements.lock --extra dev pyproject.toml -o ops/requirements-dev.lock
 
 clean: ## removes .venv and caches; conversations in .vivavoce stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -39,8 +39,8 @@ documents:
 
 
 def running_stack(**settings: object) -> Iterator[RunningStack]:
-    """Started as a user starts it, in a folder outside pytest's own: that one is closed to other users whenever
-    another run begins, and the embedded server is one. Skips with the reason where it cannot run."""
+    """Started as a user starts it; skips with the reason where it cannot run. The folder is not in
+    pytest's own, which every run closes to other users: the embedded server is one."""
     if sys.platform != "linux":
         pytest.skip("the stack of these tests needs Linux")
     try:

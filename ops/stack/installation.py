@@ -63,7 +63,7 @@ class Folder:
         return self.venv / "install.log"
 
     def lock(self, *, dev: bool) -> Path:
-        return self.root / ("requirements-dev.lock" if dev else "requirements.lock")
+        return self.root / "ops" / ("requirements-dev.lock" if dev else "requirements.lock")
 
     def stamp(self, *, dev: bool) -> Path:
         return self.venv / ("installed-dev" if dev else "installed")

@@ -57,8 +57,8 @@ def painting() -> set[str]:
 
 def test_the_locks_pin_what_is_declared_with_hashes_and_name_no_registry() -> None:
     for file, names in (
-        ("requirements.lock", declared(dev=False)),
-        ("requirements-dev.lock", declared(dev=True)),
+        ("ops/requirements.lock", declared(dev=False)),
+        ("ops/requirements-dev.lock", declared(dev=True)),
     ):
         text = (ROOT / file).read_text(encoding="utf-8")
         pins = re.findall(r"^([A-Za-z0-9._-]+)==\S+(.*)\\$", text, flags=re.MULTILINE)
@@ -72,4 +72,4 @@ def test_both_locks_pin_the_same_versions() -> None:
     def pins(file: str) -> set[str]:
         return set(re.findall(r"^[A-Za-z0-9._-]+==[^\s;\\]+", (ROOT / file).read_text(), flags=re.MULTILINE))
 
-    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+    assert pins("ops/requirements.lock") <= pins("ops/requirements-dev.lock")

@@ -27,7 +27,8 @@ SCRIPTS = Path(__file__).resolve().parents[3] / "ops"
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Folder:
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    (tmp_path / "ops").mkdir()
+    for name in ("ops/requirements.lock", "ops/requirements-dev.lock"):
         (tmp_path / name).write_text("nothing-of-the-kind==1.0 --hash=sha256:" + "0" * 64 + "\n")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     return Folder(tmp_path)
