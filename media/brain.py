@@ -245,7 +245,7 @@ class Brain:
                     RetrievedPassage(document_id=p.document_id, chunk_id=p.chunk_id, score=p.score, rank=k)
                     for k, p in enumerate(passages, 1)
                 ),
-                took_ms=took_ms,
+                took_ms=round(took_ms, 1),
             ),
             turn_id=asked.turn_id,
             cause=asked.cause,

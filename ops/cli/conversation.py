@@ -31,6 +31,11 @@ LIST_DEFAULT = 50
 LIST_MAX = 200
 # The most that one payload takes on the screen; `--json` shows all of it.
 PAYLOAD_CHARACTERS_SHOWN = 160
+# What a person looks for, in this order; ids and digests are in `--json`.
+TOLD_FIRST = (
+    "verdict", "rule", "state", "reason", "source", "capture", "count", "track", "finish", "cause", "kind",
+    "text", "played_text", "candidate", "passages", "took_ms", "duration_ms", "played_ms", "connection", "gaps",
+)  # fmt: skip
 
 Id = Annotated[UUID, typer.Argument(metavar="ID", help="The conversation's id.", show_default=False)]
 
@@ -104,7 +109,7 @@ def events(
         emit_json({"events": [event.model_dump(mode="json") for event in wanted]})
         return
     emit_table(
-        ("version", "at", "media", "type", "payload"),
+        ("version", "at", "media", "type", "what"),
         [
             (
                 str(event.version),
@@ -183,10 +188,25 @@ def _row(summary: ConversationSummary) -> dict[str, JsonValue]:
 
 
 def _shortened(event: EventView) -> str:
-    import json
-
-    text = json.dumps(dict(event.payload), ensure_ascii=False)
+    told = [
+        _told(name, event.payload[name]) for name in TOLD_FIRST if event.payload.get(name) not in (None, [])
+    ]
+    text = "  ".join(told)
     return text if len(text) <= PAYLOAD_CHARACTERS_SHOWN else f"{text[: PAYLOAD_CHARACTERS_SHOWN - 1]}…"
+
+
+def _told(name: str, value: JsonValue) -> str:
+    match value:
+        case str() if name in ("text", "played_text", "candidate"):
+            return f"“{value}”"
+        case list() if name == "passages":
+            return f"{len(value)} passages"
+        case list():
+            return ", ".join(str(each) for each in value)
+        case str():
+            return value
+        case _:
+            return f"{name} {value}"
 
 
 def _id(given: UUID) -> ConversationId:
