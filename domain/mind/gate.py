@@ -24,10 +24,15 @@ from domain.mind.spelling import Span, clean
 
 Scope = Literal["input", "output"]
 
-# A sentence is far shorter. What is longer cannot be judged in time, so its rules count as failed.
+# What is judged at once. A sentence of the persona is far shorter; a longer one cannot be judged in time, so
+# its rules count as failed.
 JUDGED_CHARS_MAX = 2_000
+# A person may tell a long story in one turn: it is judged in windows of JUDGED_CHARS_MAX. What is longer than
+# this cannot be judged in time either.
+INPUT_CHARS_MAX = 40_000
 # How much of what was already allowed is judged together with the next sentence of the same reply: a number
-# that is dealt out over several sentences is found when its last part comes.
+# that is dealt out over several sentences is found when its last part comes. The windows of a long story
+# share as much with their neighbours.
 TAIL_CHARS_MAX = 600
 
 _NUMBER, _ADDRESS = "a number that I don't read out", "an address that I don't read out"
@@ -105,7 +110,11 @@ class Gate:
         return self._policy
 
     def judge(self, text: str, *, scope: Scope, state: GateState | None = None) -> Judgement:
-        """Judges one sentence of the persona (`output`), or what the person said (`input`)."""
+        """Judges one sentence of the persona (`output`), or what the person said (`input`).
+
+        A rule counts as failed on a sentence of more than JUDGED_CHARS_MAX characters, and on a person's
+        words of more than INPUT_CHARS_MAX.
+        """
         state = state or GateState()
         said = clean(text)
         evaluated: list[str] = []
@@ -115,7 +124,7 @@ class Gate:
             if rule.scope != scope:
                 continue
             try:
-                hits = _hits(rule, said, state.tail if scope == "output" else "")
+                hits = _hits(rule, said, state.tail) if scope == "output" else _input_hits(rule, said)
             except (CannotEvaluate, patterns.PatternInvalid):
                 failed.append(rule.guardrail_name)
                 if rule.on_error == "closed" and rule.verdict is not Verdict.ALLOW:
@@ -210,6 +219,35 @@ def _hits(rule: Guardrail, said: str, tail: str) -> list[tuple[Span, PersonalDat
     """What the rule finds in `said`, also where it began in what was said just before. Spans are `said`'s."""
     if len(said) > JUDGED_CHARS_MAX:
         raise CannotEvaluate(f"a text of more than {JUDGED_CHARS_MAX} characters is not judged")
+    return [(span, hit.data) for hit in _found_by(rule, said, tail) for span in hit.spans]
+
+
+def _input_hits(rule: Guardrail, said: str) -> list[tuple[Span, PersonalData | None]]:
+    """What the rule finds in a person's words, in windows where they are long. Spans are `said`'s."""
+    if len(said) > INPUT_CHARS_MAX:
+        raise CannotEvaluate(f"words of more than {INPUT_CHARS_MAX} characters are not judged")
+    hits = []
+    for first in range(0, max(1, len(said) - TAIL_CHARS_MAX), JUDGED_CHARS_MAX - TAIL_CHARS_MAX):
+        window = said[first : first + JUDGED_CHARS_MAX]
+        for hit in _found_by(rule, window, ""):
+            if _answers_for(hit, first, len(window), len(said)):
+                hits += [((first + start, first + end), hit.data) for start, end in hit.spans]
+    return hits
+
+
+def _answers_for(hit: Hit, first: int, length: int, whole: int) -> bool:
+    """Whether this window decides about the hit. What lies wholly in the outer half of what it shares with a
+    neighbour is the neighbour's, which sees the words around it: at a cut, half a word looks like a word, any
+    place like the beginning or the end, and what excuses the words may be missing."""
+    margin = TAIL_CHARS_MAX // 2
+    start, end = min(span[0] for span in hit.spans), max(span[1] for span in hit.spans)
+    before = first > 0 and end <= margin
+    after = first + length < whole and start >= length - margin
+    return not before and not after
+
+
+def _found_by(rule: Guardrail, said: str, tail: str) -> list[Hit]:
+    """The hits in `said` that do not lie wholly in `tail`, with the spans that reach beyond it."""
     window = f"{tail} {said}" if tail else said
     offset = len(window) - len(said)
     match rule.test:
@@ -218,7 +256,7 @@ def _hits(rule: Guardrail, said: str, tail: str) -> list[tuple[Span, PersonalDat
             if tail:
                 # On its own first, so that ^ and $ mean the sentence; then what straddles the border.
                 found += _pattern_hits(rule.test, window, offset=offset)
-            return [(span, None) for span in found]
+            return [Hit((span,)) for span in found]
         case PersonalDataTest():
             hits = detectors.personal_data(rule.test, window)
         case SecretTest():
@@ -241,13 +279,15 @@ def _pattern_hits(test: PatternTest, text: str, *, offset: int) -> list[Span]:
     return hits
 
 
-def _within(hits: list[Hit], offset: int) -> list[tuple[Span, PersonalData | None]]:
-    return [
-        ((max(start - offset, 0), end - offset), hit.data)
+def _within(hits: list[Hit], offset: int) -> list[Hit]:
+    kept = [
+        Hit(
+            tuple((max(start - offset, 0), end - offset) for start, end in hit.spans if end > offset),
+            hit.data,
+        )
         for hit in hits
-        for start, end in hit.spans
-        if end > offset
     ]
+    return [hit for hit in kept if hit.spans]
 
 
 def _redact(text: str, parts: list[tuple[Span, str]]) -> str:

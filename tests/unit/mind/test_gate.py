@@ -5,9 +5,17 @@ import time
 import pytest
 
 from domain.events.catalogue import Verdict
-from domain.mind.gate import JUDGED_CHARS_MAX, TAIL_CHARS_MAX, Gate, GateState, check_publishable
+from domain.mind.gate import (
+    INPUT_CHARS_MAX,
+    JUDGED_CHARS_MAX,
+    TAIL_CHARS_MAX,
+    Gate,
+    GateState,
+    check_publishable,
+)
 from domain.mind.persona import (
     Guardrail,
+    PatternTest,
     PersonaInvalid,
     PersonalData,
     PersonalDataTest,
@@ -213,6 +221,7 @@ def test_a_word_that_only_begins_like_a_secret_is_no_secret(text: str) -> None:
 
 
 TOO_LONG = "a" * (JUDGED_CHARS_MAX + 1)
+TOO_LONG_A_STORY = "a" * (INPUT_CHARS_MAX + 1)
 
 
 def test_a_rule_that_cannot_be_evaluated_blocks() -> None:
@@ -230,12 +239,12 @@ def test_a_redaction_that_cannot_be_evaluated_blocks_with_the_persona_s_words() 
 
 def test_an_ending_that_cannot_be_evaluated_ends_nothing() -> None:
     gate = Gate(policy(rule("abuse", pattern("x{9}"), Verdict.END, scope="input", say="Goodbye.")))
-    assert gate.judge(TOO_LONG, scope="input").verdict is Verdict.REFUSE
+    assert gate.judge(TOO_LONG_A_STORY, scope="input").verdict is Verdict.REFUSE
 
 
 def test_an_escalation_that_cannot_be_evaluated_calls_a_person() -> None:
     gate = Gate(policy(rule("life", pattern("x{9}"), Verdict.ESCALATE, scope="input")))
-    assert gate.judge(TOO_LONG, scope="input").verdict is Verdict.ESCALATE
+    assert gate.judge(TOO_LONG_A_STORY, scope="input").verdict is Verdict.ESCALATE
 
 
 def test_a_rule_that_is_open_on_errors_lets_pass_and_is_named_as_failed() -> None:
@@ -315,3 +324,89 @@ def test_a_redaction_that_grows_beyond_one_sentence_is_refused_instead() -> None
 
     # Then the persona says its own words for that, and the reply stops
     assert (judgement.verdict, judgement.text_to_say, judgement.rule) == (Verdict.REFUSE, BLOCKED, "digits")
+
+
+WANTS_A_PERSON = rule("person", pattern(r"\btalk to a human\b"), Verdict.ESCALATE, scope="input")
+THREATENS = rule("threat", pattern(r"\bburn it down\b"), Verdict.END, scope="input", say="Goodbye.")
+NO_CARDS = rule(
+    "cards", PersonalDataTest(data=(PersonalData.CARD_NUMBER,)), Verdict.REFUSE, scope="input", say="Don't."
+)
+LISTENING = Gate(policy(WANTS_A_PERSON, THREATENS, NO_CARDS))
+STORY_CHARS = 5_000
+STORY = ("We came home late and the cellar was under water again, so I went for the pump. " * 80)[
+    :STORY_CHARS
+]
+# Where windows begin and end.
+CUTS = (JUDGED_CHARS_MAX - TAIL_CHARS_MAX, JUDGED_CHARS_MAX)
+
+
+def _story_with(words: str, place: int) -> str:
+    """A story of STORY_CHARS with the words, as words of their own, from `place` on."""
+    return f"{STORY[: place - 1]} {words} {STORY[place + len(words) + 1 :]}"
+
+
+def test_a_long_innocent_story_may_be_answered() -> None:
+    judgement = LISTENING.judge(STORY, scope="input")
+    assert (judgement.verdict, judgement.failed) == (Verdict.ALLOW, ())
+    assert judgement.evaluated == ("person", "threat", "cards")
+
+
+def test_what_stands_at_the_end_of_a_long_story_is_found() -> None:
+    judgement = LISTENING.judge(f"{STORY} Let me talk to a human", scope="input")
+    assert (judgement.verdict, judgement.rule) == (Verdict.ESCALATE, "person")
+
+
+@pytest.mark.parametrize("words", ["talk to a human", CARD, " and ".join(CARD.split())])
+def test_no_place_of_a_long_story_is_passed_over(words: str) -> None:
+    # Around what two windows share; at the beginning of a word, since half a word could be a digit.
+    around = range(CUTS[0] - len(words) - 10, CUTS[1] + 10)
+    places = [place for place in around if STORY[place - 1] == " "]
+    missed = [
+        place
+        for place in places
+        if LISTENING.judge(_story_with(words, place), scope="input").verdict is Verdict.ALLOW
+    ]
+    assert len(places) > 100
+    assert missed == []
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_words_that_straddle_the_border_of_a_window_are_found(cut: int) -> None:
+    words = "talk to a human"
+    verdicts = {
+        LISTENING.judge(_story_with(words, place), scope="input").verdict
+        for place in range(cut - len(words), cut + 1)
+    }
+    assert verdicts == {Verdict.ESCALATE}
+
+
+def test_the_strictest_finding_in_any_part_of_a_story_wins() -> None:
+    story = f"Let me talk to a human. {STORY} Or I burn it down. {STORY}"
+    assert LISTENING.judge(story, scope="input").rule == "threat"
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    ("test", "words", "at"),
+    [
+        (pattern(r"\bfire\b"), "a bonfires evening", 5),
+        (pattern(r"\bfire\b"), "the fireside chair", 8),
+        (pattern(r"^fire"), "fire", 0),
+        (pattern(r"fire$"), "fire", 4),
+        (pattern("fire", unless=("no sign of [a-z ]*fire",)), "no sign of any fire", 11),
+        (pattern("fire", unless=("fire (is )?out",)), "the fire is out", 8),
+    ],
+)
+def test_the_border_of_a_window_makes_nothing_of_innocent_words(
+    cut: int, test: PatternTest, words: str, at: int
+) -> None:
+    gate = Gate(policy(rule("fire", test, Verdict.ESCALATE, scope="input")))
+    assert gate.judge(_story_with(words, cut - at), scope="input").verdict is Verdict.ALLOW
+
+
+def test_the_longest_story_that_is_judged() -> None:
+    longest = (STORY * (INPUT_CHARS_MAX // STORY_CHARS + 1))[:INPUT_CHARS_MAX]
+    assert LISTENING.judge(longest, scope="input").verdict is Verdict.ALLOW
+    judgement = LISTENING.judge(f"{longest}.", scope="input")
+    assert judgement.failed == ("person", "threat", "cards")
+    assert judgement.verdict is Verdict.ESCALATE
