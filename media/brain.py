@@ -7,7 +7,7 @@ committed and not played is recorded as withdrawn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,6 +32,7 @@ from domain.mind.persona import PublishedPersona
 from domain.mind.prompt import OwnTexts, Passage, Prompt, assemble
 from domain.mind.sentences import SentenceBuffer, split_sentences
 from domain.ports import Answerer, Retriever
+from media.errors import RecordBacklogFull
 from media.scribe import Scribe
 from media.speaking.speaker import Draft, Said, Speaker
 
@@ -40,7 +41,8 @@ log = structlog.get_logger()
 SENTENCES_REPLY_MAX = 12
 PASSAGES_MAX = 6
 RETRIEVAL_S_MAX = 1.0
-ANSWER_S_MAX = 30.0
+# The longest wait for the answerer's next piece; what is being spoken meanwhile takes its own time.
+PIECE_S_MAX = 15.0
 
 Finish = Literal["complete", "cancelled", "stopped_by_policy", "failed"]
 
@@ -107,8 +109,13 @@ class Brain:
         if greet:
             lines.append((self._greeting or persona.greeting, SentenceKind.GREETING, Emotion.CONTENT))
         reply = _Reply(ReplyId(self._mint()), TurnId(self._mint()), None)
-        for text, kind, emotion in lines:
-            await self._say_all(reply, text, kind, emotion)
+        try:
+            for text, kind, emotion in lines:
+                if not await self._say_all(reply, text, kind, emotion):
+                    return
+        except RecordBacklogFull:
+            # The session is told by its scribe, and ends; nothing more may be said.
+            return
 
     async def answer(self, asked: Asked) -> None:
         """Speaks the answer. Returns when its last sentence waits to be played; cancel it to stop."""
@@ -117,7 +124,11 @@ class Brain:
         try:
             if not self._speaker.disclosed:
                 persona = self._published.persona
-                await self._say_all(reply, persona.disclosure, SentenceKind.DISCLOSURE, Emotion.NEUTRAL)
+                told = await self._say_all(
+                    reply, persona.disclosure, SentenceKind.DISCLOSURE, Emotion.NEUTRAL
+                )
+                if not told:
+                    return
             judgement = self._speaker.judge_input(asked.question, turn_id=asked.turn_id, cause=asked.cause)
             if judgement.verdict is Verdict.ALLOW:
                 await self._answer(reply, asked, began_s)
@@ -126,6 +137,9 @@ class Brain:
         except asyncio.CancelledError:
             reply.finish = "cancelled"
             raise
+        except RecordBacklogFull:
+            # The session is told by its scribe, and ends; nothing more may be said.
+            reply.finish = "failed"
         except Exception:
             reply.finish = "failed"
             raise
@@ -153,12 +167,11 @@ class Brain:
         buffer = SentenceBuffer()
         pieces = self._answerer.answer(prompt)
         try:
-            async with asyncio.timeout(ANSWER_S_MAX):
-                async for piece in pieces:
-                    sentences, buffer = buffer.feed(piece)
-                    if not await self._speak(reply, sentences, began_s):
-                        return
-                await self._speak(reply, buffer.finish(), began_s)
+            while (piece := await _next_piece(pieces)) is not None:
+                sentences, buffer = buffer.feed(piece)
+                if not await self._speak(reply, sentences, began_s):
+                    return
+            await self._speak(reply, buffer.finish(), began_s)
         except (TimeoutError, Unavailable):
             reply.finish = "failed"
             log.warning("brain.answer_failed", turn_id=str(asked.turn_id), answerer=self._answerer.name)
@@ -196,15 +209,20 @@ class Brain:
             self._speaker.hand_over(judgement.rule or "", reply.turn_id)
         self._may_go_on(reply, judgement)
 
-    async def _say_all(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> None:
-        """A text that the persona's owner wrote; it passes the gate sentence by sentence like any other."""
-        for sentence in split_sentences(text):
-            said = await self._say(reply, sentence, kind, emotion)
+    async def _say_all(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> bool:
+        """A text that the persona's owner wrote; it passes the gate sentence by sentence like any other.
+        Whether the reply may go on."""
+        sentences = split_sentences(text)
+        for number, sentence in enumerate(sentences, 1):
+            said = await self._say(reply, sentence, kind, emotion, last=number == len(sentences))
             if not self._may_go_on(reply, said.judgement):
-                return
+                return False
+        return True
 
-    async def _say(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> Said:
-        draft = Draft(text, kind, emotion, reply.reply_id, reply.turn_id, reply.sentences)
+    async def _say(
+        self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion, *, last: bool = True
+    ) -> Said:
+        draft = Draft(text, kind, emotion, reply.reply_id, reply.turn_id, reply.sentences, last)
         reply.sentences += 1
         said = await self._speaker.say(draft, before=reply.gate, cause=reply.cause)
         reply.gate = said.judgement.state
@@ -268,3 +286,9 @@ class Brain:
 def _with_context(asked: Asked) -> str:
     """The question, with the one before it where it leans on that ("And by when?")."""
     return search_question(asked.question, [(line.role, line.text) for line in asked.said])
+
+
+async def _next_piece(pieces: AsyncIterator[str]) -> str | None:
+    """None at the end. Raises TimeoutError when the next piece takes longer than PIECE_S_MAX."""
+    async with asyncio.timeout(PIECE_S_MAX):
+        return await anext(pieces, None)

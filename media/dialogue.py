@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Literal
 
 from domain.conversation.transcript import Role, Transcript
@@ -30,6 +31,11 @@ from media.speaking.speaker import InterruptionCause, Speaker
 
 # How often the workflow is told that the conversation is alive, at most.
 ACTIVITY_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """The disclosure and the greeting."""
 
 
 class Dialogue:
@@ -63,6 +69,10 @@ class Dialogue:
         self._floor = FloorState.LISTENING
         self._active_s: float | None = None
         self._over = False
+        # What a reply is being made for, and what one was taken back for when a sound came: should the sound
+        # hold no words, it is made again.
+        self._making: Asked | _Opening | None = None
+        self._taken_back: Asked | _Opening | None = None
         self.brain: Brain | None = None
 
     @property
@@ -74,7 +84,7 @@ class Dialogue:
         """The participant is here: disclosure and greeting, unless they were played before."""
         greeted = any(line.role is Role.PERSONA and line.played for line in self._transcript.lines)
         if self.brain is not None and not (greeted and self._speaker.disclosed):
-            self._begin(self.brain.open(greet=not greeted))
+            self._begin(self.brain.open(greet=not greeted), _Opening())
 
     def close(self) -> None:
         """Nothing is said any more."""
@@ -101,6 +111,8 @@ class Dialogue:
         )
         match payload:
             case SentenceInterrupted():
+                if payload.played_ms:
+                    self._turn_id = None
                 self._page.interrupted(str(payload.sentence_id), payload.played_text)
                 self._fell_silent()
             case SentencePlayed():
@@ -144,12 +156,12 @@ class Dialogue:
             return
         self.active()
         # Nothing of an answer that is being made was heard: the person goes on, and it will be made anew.
-        self.silence("withdrawn")
+        self._take_back("withdrawn")
         self._change_floor(FloorState.PARTICIPANT, "voice_began")
         self._page.state("listening")
 
     def interrupted(self, at_ms: int) -> None:
-        self.silence("barge_in")
+        self._take_back("barge_in")
         self._change_floor(FloorState.PARTICIPANT, "barge_in")
         self._page.state("listening")
 
@@ -173,12 +185,14 @@ class Dialogue:
             return
         if not heard.text:
             self._change_floor(FloorState.LISTENING, "no_words")
+            self._make_again()
             return
         self._take_turn(heard, "speech")
 
     # --- turns -----------------------------------------------------------------------------------------
     def _take_turn(self, heard: HeardTurn, source: Literal["speech", "text"]) -> None:
         self.silence("barge_in")
+        self._taken_back = None
         self._heard = heard
         self._turn_id = turn_id = self._turn_id or TurnId(self._mint())
         utterance_id = UtteranceId(self._mint())
@@ -209,7 +223,8 @@ class Dialogue:
             self._raise_brows()
         self._change_floor(FloorState.LISTENING, "end_of_turn")
         if self.brain is not None:
-            self._begin(self.brain.answer(self._asked(turn_id, cause)))
+            asked = self._asked(turn_id, cause)
+            self._begin(self.brain.answer(asked), asked)
 
     def _asked(self, turn_id: TurnId, cause: EventId) -> Asked:
         """What the person said since the persona was last heard is one question, however it was cut up."""
@@ -219,8 +234,28 @@ class Dialogue:
             question.insert(0, said.pop().text)
         return Asked(turn_id, " ".join(question), tuple(said), cause)
 
-    def _begin(self, reply: Coroutine[None, None, None]) -> None:
+    def _begin(self, reply: Coroutine[None, None, None], making: Asked | _Opening) -> None:
+        self._making = making
         self._reply = self._start(reply)
+
+    def _take_back(self, cause: InterruptionCause) -> None:
+        """Silence for a sound of which it is not known yet whether it holds words."""
+        under_way = self._speaker.speaking or (self._reply is not None and not self._reply.done())
+        if under_way:
+            self._taken_back = self._making
+        self.silence(cause)
+
+    def _make_again(self) -> None:
+        """A cough is no turn: what it stopped is said after all."""
+        again, self._taken_back = self._taken_back, None
+        match again:
+            case _Opening():
+                self.open()
+            case Asked() if self.brain is not None:
+                self._page.state("thinking")
+                self._begin(self.brain.answer(again), again)
+            case _:
+                self._page.state("listening")
 
     async def _end(self, reason: EndReason) -> None:
         await self._speaker.finished()

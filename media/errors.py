@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.errors import InvalidInput, NotFound, RuleBroken, VivavoceError
+from domain.errors import InvalidInput, NotFound, RuleBroken, Unavailable, VivavoceError
 
 
 class MediaError(VivavoceError):
@@ -31,6 +31,12 @@ class AnotherParticipant(MediaError, RuleBroken):
     """The conversation has its participant already."""
 
     code = "another_participant"
+
+
+class TooManyOffers(MediaError, Unavailable):
+    """More connections of one session are being made than may."""
+
+    code = "too_many_offers"
 
 
 class BadOffer(MediaError, InvalidInput):

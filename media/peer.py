@@ -37,7 +37,7 @@ CHANNEL_BUFFERED_BYTES_MAX = 262_144
 CLOSE_S_MAX = 2.0
 SDP_BYTES_MAX = 65_536
 
-_SDP_ERRORS = (ValueError, KeyError, IndexError, AssertionError)
+_SDP_ERRORS = (ValueError, KeyError, IndexError, AssertionError, AttributeError, TypeError)
 _AIORTC_ERRORS = (InternalError, InvalidAccessError, InvalidStateError, OperationError)
 
 CloseReason = Literal["closed", "lost", "replaced"]
@@ -97,10 +97,10 @@ class Peer:
             await connection.setLocalDescription(await connection.createAnswer())
         except (*_SDP_ERRORS, *_AIORTC_ERRORS) as error:
             # aiortc's parser has no error of its own.
-            await self._shut()
+            await self.shut()
             raise BadOffer("the offer is not SDP that a WebRTC endpoint can answer") from error
         except BadOffer:
-            await self._shut()
+            await self.shut()
             raise
         return connection.localDescription.sdp
 
@@ -115,7 +115,7 @@ class Peer:
                 watching.cancel()
         finally:
             # Cancellation must not leave a connection behind: the process would survive its own end.
-            await asyncio.shield(self._shut())
+            await asyncio.shield(self.shut())
         self._listener.gone(self, self._reason)
 
     def close(self, reason: CloseReason) -> None:
@@ -153,7 +153,7 @@ class Peer:
             return
         try:
             message = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             log.warning("peer.message_refused", reason="not_json")
             return
         if isinstance(message, dict) and isinstance(message.get("type"), str):
@@ -188,11 +188,13 @@ class Peer:
                 return
             await asyncio.sleep(left_s)
 
-    async def _shut(self) -> None:
+    async def shut(self) -> None:
+        """Ends the connection within a bound; for a peer that `run` was never called on."""
         try:
             await asyncio.wait_for(self._connection.close(), CLOSE_S_MAX)
-        except TimeoutError:
-            log.warning("peer.close_timed_out", connection=self.number)
+        except (TimeoutError, *_SDP_ERRORS, *_AIORTC_ERRORS) as error:
+            # A connection whose offer was half understood cannot always be taken apart.
+            log.warning("peer.close_failed", connection=self.number, error=type(error).__name__)
 
 
 def _decline_pictures(connection: RTCPeerConnection) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,8 @@ class Recorder:
         self._tracks = {kind: _Track(kind) for kind in TrackKind}
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self.frames_lost = 0
-        self.failed = False
+        # Until the thread has come to its end in order, whatever it ended on is a failure.
+        self.failed = True
         (folder / self._name).mkdir(parents=True, exist_ok=True)
         self._thread.start()
 
@@ -112,11 +114,12 @@ class Recorder:
 
     def stop(self, timeout_s: float) -> bool:
         """Blocks until all that was put in is on disk; False if that took too long. Call it in a thread."""
+        deadline_s = time.monotonic() + timeout_s
         try:
             self._frames.put(None, timeout=timeout_s)
         except queue.Full:
             return False
-        self._thread.join(timeout_s)
+        self._thread.join(max(0.0, deadline_s - time.monotonic()))
         return not self._thread.is_alive()
 
     def _put(self, item: _Sound | _Picture) -> None:
@@ -135,9 +138,9 @@ class Recorder:
                         self._write_picture(item)
             for track in self._tracks.values():
                 self._seal(track)
+            self.failed = False
         except (OSError, av.FFmpegError) as error:
             # A full disk ends the recording, not the call; the seal will say that the capture has a gap.
-            self.failed = True
             log.error("recorder.failed", error=type(error).__name__)
             while self._frames.get() is not None:
                 self.frames_lost += 1

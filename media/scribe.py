@@ -31,6 +31,14 @@ class _Entry:
     durable: asyncio.Future[int] | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Events on their way. `durable` is done, with the version of the last one, when they are stored."""
+
+    event_ids: tuple[EventId, ...]
+    durable: asyncio.Future[int]
+
+
 class Scribe:
     """Appends under one epoch. `run` is its only writer and must be running for anything to become durable.
 
@@ -96,13 +104,26 @@ class Scribe:
 
         Cancelling the wait takes nothing back: what was noted will be stored.
         """
+        entered = self.enter(payloads, turn_id=turn_id, cause=cause, media_ms=media_ms, actor=actor)
+        await entered.durable
+        return entered.event_ids
+
+    def enter(
+        self,
+        payloads: Sequence[Payload],
+        *,
+        turn_id: TurnId | None = None,
+        cause: EventId | None = None,
+        media_ms: int | None = None,
+        actor: Actor | None = None,
+    ) -> Entered:
+        """The same without the wait. Raises RecordBacklogFull, and then nothing was taken."""
         if not self._has_room(len(payloads)):
             raise RecordBacklogFull(len(self._waiting))
         entries = [_Entry(self._event(payload, turn_id, cause, media_ms, actor)) for payload in payloads]
         entries[-1].durable = durable = asyncio.get_running_loop().create_future()
         self._take(entries)
-        await durable
-        return tuple(entry.event.event_id for entry in entries)
+        return Entered(tuple(entry.event.event_id for entry in entries), durable)
 
     async def flush(self) -> int:
         """Waits until nothing waits; returns the version of the last event."""

@@ -30,10 +30,11 @@ from domain.mind.gate import Gate
 from domain.mind.persona import PublishedPersona
 from domain.ports import Drained, Fact, FactKind, Offer, SessionSpec
 from domain.speech import VOICES, VoiceName
+from domain.text import storable
 from media.brain import Brain
 from media.clock import MediaClock
 from media.dialogue import Dialogue
-from media.errors import AnotherParticipant
+from media.errors import AnotherParticipant, TooManyOffers
 from media.hearing.ear import Ear
 from media.page import Page
 from media.parts import Parts
@@ -42,14 +43,17 @@ from media.recorder import Recorder
 from media.scribe import Scribe
 from media.sound import Downsampler, mono_48k
 from media.speaking.face import FaceMotion, YuvFrame
+from media.speaking.playout import SILENT_FRAME
 from media.speaking.speaker import Speaker
-from media.studio import Expression, Seat
+from media.studio import Expression, Seat, new_pictures
 from media.tracks import PersonaAudio, PersonaVideo
 
 log = structlog.get_logger()
 
 HEARTBEAT_S = 1.0
 TEXT_CHARS_MAX = 2_000
+# Connections of one session that are being made, stand or are being shut.
+PEERS_MAX = 4
 # Five seconds of sound may wait for the ear.
 FRAMES_HEARD_MAX = 250
 # Together less than SESSION_DRAIN_S_MAX: who takes longer is cut off, and its gaps go untold.
@@ -80,6 +84,9 @@ class Session:
         self._joined = spec.state.participant_id is not None
         self._peers: list[Peer] = []
         self._live: Peer | None = None
+        # Each connection has its own pictures: one that is being shut must not take those of the next.
+        self._pictures: dict[int, asyncio.Queue[YuvFrame]] = {}
+        self._stood: set[int] = set()
         self._connections = spec.state.connections
         self._tasks: asyncio.TaskGroup | None = None
         self._full = asyncio.Event()
@@ -133,12 +140,19 @@ class Session:
             raise AnotherParticipant("the conversation is over")
         if self._participant_id not in (None, offer.participant_id):
             raise AnotherParticipant("another participant holds this conversation; only one can")
+        if len(self._peers) >= PEERS_MAX:
+            raise TooManyOffers("several connections of this call are being made already; wait a few seconds")
         self._participant_id = offer.participant_id
         self._connections += 1
-        video = None if self._properties.audio_only else PersonaVideo(self._seat.pictures)
-        peer = Peer(self, Sending(PersonaAudio(self._next_frame), video), self._connections)
+        number, pictures = self._connections, new_pictures()
+        video = None if self._properties.audio_only else PersonaVideo(pictures)
+        peer = Peer(self, Sending(PersonaAudio(lambda: self._frame_for(number)), video), number)
         answer = await peer.answer(offer.sdp)
+        if self._tasks is None or self._left:
+            await peer.shut()
+            raise AnotherParticipant("the conversation is over")
         self._peers.append(peer)
+        self._pictures[number] = pictures
         self._start(peer.run())
         return answer
 
@@ -176,7 +190,7 @@ class Session:
             version, gaps = self._scribe.last_version, (*gaps, "record_backlog")
         if self._scribe.refused:
             gaps = (*gaps, "record_backlog_full")
-        if self._frames_lost:
+        if self._frames_lost or self._ear.lost_ms:
             gaps = (*gaps, "sound_not_heard")
         return Drained(version, gaps)
 
@@ -206,6 +220,8 @@ class Session:
             if other is not peer:
                 other.close("replaced")
         self._live = peer
+        self._stood.add(peer.number)
+        self._seat.pictures = self._pictures[peer.number]
         now_ms = self._clock.now_ms()
         if not self._joined:
             self._joined = True
@@ -236,7 +252,9 @@ class Session:
         match message:
             case {"type": "hang_up"}:
                 self._hang_up()
-            case {"type": "text", "text": str(text)} if 0 < len(text.strip()) <= TEXT_CHARS_MAX:
+            case {"type": "text", "text": str(text)} if 0 < len(text.strip()) <= TEXT_CHARS_MAX and storable(
+                text
+            ):
                 if not self._left:
                     self._dialogue.typed(text.strip())
             case {"type": "heartbeat"}:
@@ -246,8 +264,10 @@ class Session:
 
     def gone(self, peer: Peer, reason: CloseReason) -> None:
         self._peers.remove(peer)
-        if self._participant_id is None or (peer is not self._live and reason != "replaced"):
+        self._pictures.pop(peer.number, None)
+        if self._participant_id is None or peer.number not in self._stood:
             return
+        self._stood.discard(peer.number)
         ended = MediaDisconnected(participant_id=self._participant_id, connection=peer.number, reason=reason)
         cause = self._scribe.note(ended, media_ms=self._clock.now_ms())
         if peer is self._live:
@@ -258,7 +278,11 @@ class Session:
                 self._report(Fact(FactKind.PARTICIPANT_DISCONNECTED, cause=cause))
 
     # --- sound and pictures --------------------------------------------------------------------------
-    def _next_frame(self) -> bytes:
+    def _frame_for(self, connection: int) -> bytes:
+        """What a connection sends next. Only the live one is spoken to: what another took would count as
+        played, and not be heard."""
+        if self._live is None or self._live.number != connection:
+            return SILENT_FRAME
         frame = self._speaker.next_frame()
         if self._recorder is not None:
             self._recorder.sound(TrackKind.PERSONA_AUDIO, self._clock.now_ms(), frame)

@@ -30,6 +30,10 @@ class Expression:
     at_s: float
 
 
+def new_pictures() -> asyncio.Queue[YuvFrame]:
+    return asyncio.Queue(PICTURES_WAITING_MAX)
+
+
 @dataclass(eq=False, slots=True)
 class Seat:
     """A session's place before the camera."""
@@ -37,7 +41,7 @@ class Seat:
     motion: FaceMotion
     expression: Callable[[], Expression]
     filmed: Callable[[YuvFrame], None]
-    pictures: asyncio.Queue[YuvFrame] = field(default_factory=lambda: asyncio.Queue(PICTURES_WAITING_MAX))
+    pictures: asyncio.Queue[YuvFrame] = field(default_factory=new_pictures)
     memory: FrameMemory = field(default_factory=FrameMemory)
 
     def show(self, picture: YuvFrame) -> None:

@@ -145,7 +145,9 @@ def _media(
         case MediaConnected():
             return replace(state, connected=True, connections=payload.connection)
         case MediaDisconnected():
-            return replace(state, connected=False)
+            # The end of a connection that another one has replaced is not the participant's absence.
+            gone = payload.connection == state.connections
+            return replace(state, connected=state.connected and not gone)
         case MediaLost():
             return replace(
                 state, worker=None, connected=False, status=state.status if over else Status.REASSIGNING

@@ -9,6 +9,9 @@ from domain.events.canonical import Json, canonical_bytes, digest
 from domain.ids import TurnId
 
 LINES_MAX = 60
+# With the longest persona and context, in the widest characters, the recorded prompt still fits an event.
+SAID_CHARS_MAX = 10_000
+QUESTION_CHARS_MAX = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,14 @@ def assemble(
     passages: tuple[Passage, ...],
     texts: OwnTexts,
 ) -> Prompt:
-    """The newest LINES_MAX lines are kept; older ones are what memory is for."""
-    kept = tuple((line.role, line.text) for line in said[-LINES_MAX:])
-    return Prompt(turn_id, system, context, kept, question, passages, texts)
+    """The newest lines are kept, LINES_MAX of them and SAID_CHARS_MAX characters; older ones are what memory
+    is for. Of a longer question than QUESTION_CHARS_MAX, the end is kept."""
+    kept: list[tuple[Role, str]] = []
+    left = SAID_CHARS_MAX
+    for line in reversed(said[-LINES_MAX:]):
+        if len(line.text) > left:
+            break
+        left -= len(line.text)
+        kept.append((line.role, line.text))
+    asked = question[-QUESTION_CHARS_MAX:]
+    return Prompt(turn_id, system, context, tuple(reversed(kept)), asked, passages, texts)

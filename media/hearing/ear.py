@@ -125,6 +125,8 @@ class Ear:
         self._reading = asyncio.Event()
         self._read_all = False
         self._cancel = threading.Event()
+        self._job: Job | None = None
+        self.lost_ms = 0
         self._judging = asyncio.Event()
         self._judge_pause = 0
 
@@ -182,8 +184,9 @@ class Ear:
 
     def _ask_for_all(self, pause: int) -> None:
         self._read_all = True
-        # What a partial reading would find is worth less than the time until the final one begins.
-        self._cancel.set()
+        if self._job is not None and not self._job.align:
+            # What a partial reading would find is worth less than the time until the final one begins.
+            self._cancel.set()
         self._reading.set()
         self._judge_pause = pause
         self._judging.set()
@@ -198,6 +201,7 @@ class Ear:
         if said is None:
             return
         if said.lost_ms:
+            self.lost_ms += said.lost_ms
             log.warning("ear.speech_lost", lost_ms=said.lost_ms)
         offset_ms = self._offset_ms or 0
         ended_ms = said.ended_ms + offset_ms
@@ -224,6 +228,7 @@ class Ear:
             self._reading.clear()
             while (job := self._next_job()) is not None:
                 self._cancel.clear()
+                self._job = job
                 pause = self._floor.pause
                 try:
                     done = await loop.run_in_executor(
@@ -231,6 +236,8 @@ class Ear:
                     )
                 except RecognitionCancelled:
                     continue
+                finally:
+                    self._job = None
                 self._stream.accept(done)
                 if self._stream.settled:
                     self._evidence.append(Evidence(pause, text=self._stream.so_far()))

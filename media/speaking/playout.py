@@ -30,8 +30,8 @@ PAUSE_FRAMES = 6
 # How long the sound takes to die away when it is cut off; a bare cut is heard as a click.
 FADE_SAMPLES = 384
 
-_SILENCE = bytes(FRAME_SAMPLES * BYTES_PER_SAMPLE)
-_FRAME_BYTES = len(_SILENCE)
+SILENT_FRAME = bytes(FRAME_SAMPLES * BYTES_PER_SAMPLE)
+_FRAME_BYTES = len(SILENT_FRAME)
 _FADE = np.zeros(FRAME_SAMPLES, np.float32)
 _FADE[:FADE_SAMPLES] = np.linspace(1.0, 0.0, FADE_SAMPLES, dtype=np.float32)
 
@@ -224,9 +224,9 @@ class Playout:
             return fade
         if self._pause_frames:
             self._pause_frames -= 1
-            return _SILENCE
+            return SILENT_FRAME
         if not self._entries:
-            return _SILENCE
+            return SILENT_FRAME
         entry = self._entries[0]
         if not entry.packets:
             self._events.append(SentenceStarted(entry.sentence_id, self._handed_out))

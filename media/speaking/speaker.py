@@ -32,7 +32,7 @@ from domain.mind.emotion import Emotion
 from domain.mind.gate import Gate, GateState, Judgement
 from domain.speech import SpokenWord, SynthesisedSentence, Voice
 from media.clock import MediaClock
-from media.scribe import Scribe
+from media.scribe import Entered, Scribe
 from media.speaking.face import MouthTrack
 from media.speaking.playout import Playout, SentenceEnded, SentenceStarted
 
@@ -56,6 +56,8 @@ class Draft:
     reply_id: ReplyId
     turn_id: TurnId
     index: int
+    # Whether this is the last sentence of its text: with it, a disclosure has been presented.
+    last: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Said:
 class _InPlay:
     draft: Draft
     committed: SentenceCommitted
+    event_id: EventId
     speech: SynthesisedSentence
     mouth: MouthTrack
 
@@ -160,15 +163,23 @@ class Speaker:
             return Said(judgement, None, _ms(loop.time() - began_s), 0.0)
         committed = _committed(draft, judgement, sentence_id, text)
         events.append(committed)
+        entered = self._scribe.enter(
+            events,
+            turn_id=draft.turn_id,
+            cause=cause,
+            media_ms=self._clock.now_ms(),
+            actor=self._persona,
+        )
+        event_id = entered.event_ids[-1]
         try:
             # Both go on at once; what is synthesised and then not allowed to be spoken is thrown away.
             async with asyncio.TaskGroup() as tasks:
-                committing = tasks.create_task(self._timed(events, draft.turn_id, cause))
+                committing = tasks.create_task(self._timed(entered))
                 making = tasks.create_task(self._synthesise(text, draft.emotion))
             committed_s, (speech, mouth, made_s) = committing.result(), making.result()
-            self._note_synthesis(sentence_id, speech, draft.turn_id)
+            self._note_synthesis(sentence_id, speech, draft.turn_id, event_id)
             await self._playout.space()
-            self._in_play[sentence_id] = _InPlay(draft, committed, speech, mouth)
+            self._in_play[sentence_id] = _InPlay(draft, committed, event_id, speech, mouth)
             self._playout.enqueue(sentence_id, text, speech)
         except BaseException:
             if sentence_id not in self._in_play:
@@ -192,10 +203,9 @@ class Speaker:
         """Waits until nothing is played or waits to be."""
         await self._playout.empty()
 
-    async def _timed(self, events: list[Payload], turn_id: TurnId, cause: EventId | None) -> float:
-        await self._scribe.commit(
-            events, turn_id=turn_id, cause=cause, media_ms=self._clock.now_ms(), actor=self._persona
-        )
+    async def _timed(self, entered: Entered) -> float:
+        """When the sentence was durable."""
+        await entered.durable
         return asyncio.get_running_loop().time()
 
     async def _synthesise(self, text: str, emotion: Emotion) -> tuple[SynthesisedSentence, MouthTrack, float]:
@@ -208,7 +218,9 @@ class Speaker:
         speech, mouth = await loop.run_in_executor(self._thread, make)
         return speech, mouth, loop.time()
 
-    def _note_synthesis(self, sentence_id: SentenceId, speech: SynthesisedSentence, turn_id: TurnId) -> None:
+    def _note_synthesis(
+        self, sentence_id: SentenceId, speech: SynthesisedSentence, turn_id: TurnId, cause: EventId
+    ) -> None:
         self._scribe.note(
             SentenceSynthesised(
                 sentence_id=sentence_id,
@@ -217,6 +229,7 @@ class Speaker:
                 audio_sha256=hashlib.sha256(speech.pcm16).hexdigest(),
             ),
             turn_id=turn_id,
+            cause=cause,
         )
 
     def _withdraw(self, sentence_id: SentenceId, turn_id: TurnId) -> None:
@@ -263,8 +276,11 @@ class Speaker:
                 cause=cause,
             )
         turn_id, now_ms = in_play.draft.turn_id, self._clock.now_ms()
-        ended = self._scribe.note(payload, turn_id=turn_id, media_ms=now_ms, actor=self._persona)
-        if in_play.draft.kind is SentenceKind.DISCLOSURE and event.complete:
+        ended = self._scribe.note(
+            payload, turn_id=turn_id, cause=in_play.event_id, media_ms=now_ms, actor=self._persona
+        )
+        disclosure = in_play.committed.kind is SentenceKind.DISCLOSURE and in_play.draft.last
+        if disclosure and event.complete:
             self.disclosed = True
             told = DisclosurePresented(sentence_id=event.sentence_id, language=self._language)
             self._scribe.note(told, turn_id=turn_id, cause=ended, media_ms=now_ms)

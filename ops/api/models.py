@@ -13,6 +13,7 @@ from domain.events.catalogue import EndReason
 from domain.events.payload import Frozen
 from domain.ids import ConversationId, ParticipantId, PersonaId
 from domain.mind.persona import Persona
+from domain.text import storable
 from ops.event_view import EventView
 
 CONTEXT_CHARS_MAX = 20_000
@@ -31,11 +32,6 @@ _EXAMPLE_PERSONA = "7c2d2b50-9f3e-4a35-a1de-2f6d3a5b9c10"
 _EXAMPLE_TIME = "2026-03-02T09:30:00Z"
 _EXAMPLE_TOKEN = "vvj_9tS2m6r1K0c3y5Qw8eXa"  # noqa: S105
 _EXAMPLE_SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-
-
-def storable(text: str) -> bool:
-    """Whether UTF-8 and Postgres can hold it: JSON can spell a NUL and half a surrogate pair."""
-    return not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in text)
 
 
 def _printable(text: str) -> str:

@@ -15,6 +15,7 @@ from domain.events.canonical import Json
 from domain.events.envelope import Actor, ActorKind
 from domain.ids import PersonaId
 from domain.mind.persona import Persona, PersonaInvalid, PublishedPersona, persona_schema
+from domain.text import storable
 from ops.api.auth import CallerOf
 from ops.api.models import (
     DocumentView,
@@ -25,7 +26,6 @@ from ops.api.models import (
     PersonaSummary,
     PersonaView,
     RevisionSelector,
-    storable,
 )
 from ops.api.problem import ApiProblem, problems
 from ops.api.services import ServicesOf

@@ -34,7 +34,8 @@ PAYLOAD_CHARACTERS_SHOWN = 160
 # What a person looks for, in this order; ids and digests are in `--json`.
 TOLD_FIRST = (
     "verdict", "rule", "state", "reason", "source", "capture", "count", "track", "finish", "cause", "kind",
-    "text", "played_text", "candidate", "passages", "took_ms", "duration_ms", "played_ms", "connection", "gaps",
+    "text", "played_text", "candidate", "passages", "took_ms", "duration_ms", "played_ms", "connection",
+    "gaps",
 )  # fmt: skip
 
 Id = Annotated[UUID, typer.Argument(metavar="ID", help="The conversation's id.", show_default=False)]

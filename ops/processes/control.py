@@ -17,12 +17,17 @@ from starlette.routing import Route
 from domain.events.payload import Frozen
 from domain.ids import ConversationId, ParticipantId
 from domain.ports import Offer
-from media.errors import AnotherParticipant, BadOffer, MediaError, NoSession
+from media.errors import AnotherParticipant, BadOffer, MediaError, NoSession, TooManyOffers
 from media.peer import SDP_BYTES_MAX
 from media.worker import MediaWorker
 
 BODY_BYTES_MAX = SDP_BYTES_MAX + 4_096
-_STATUS: dict[type[MediaError], int] = {NoSession: 404, AnotherParticipant: 409, BadOffer: 422}
+_STATUS: dict[type[MediaError], int] = {
+    NoSession: 404,
+    AnotherParticipant: 409,
+    BadOffer: 422,
+    TooManyOffers: 503,
+}
 
 
 class _OfferBody(Frozen):

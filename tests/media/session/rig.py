@@ -22,7 +22,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from domain.conversation.properties import ConversationProperties
 from domain.conversation.state import fold
-from domain.events.catalogue import ConversationRequested, MediaAssigned
+from domain.errors import StoreUnavailable
+from domain.events.catalogue import ConversationRequested, MediaAssigned, SentenceCommitted
 from domain.events.envelope import Actor, ActorKind, NewEvent, RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import (
@@ -30,13 +31,27 @@ from domain.ids import (
     EventId,
     ParticipantId,
     PersonaId,
+    StreamId,
     TenantId,
     WorkerId,
     conversation_stream,
 )
 from domain.mind.persona import Persona, PublishedPersona
 from domain.mind.prompt import Prompt
-from domain.ports import Answerer, Drained, EventStore, Fact, Offer, Retrieval, Retriever, SessionSpec
+from domain.ports import (
+    Answerer,
+    Appended,
+    Drained,
+    EventStore,
+    Expected,
+    Fact,
+    Head,
+    Offer,
+    Retrieval,
+    Retriever,
+    SessionSpec,
+)
+from media.dialogue import Dialogue
 from media.hearing.ear import HearingModels
 from media.hearing.threads import HearingThreads
 from media.models import ModelName, locate
@@ -185,6 +200,9 @@ class Caller:
     def states(self) -> list[str]:
         return [message["state"] for message in self.messages if message["type"] == "state"]
 
+    def captions(self) -> list[str]:
+        return [message["text"] for message in self.messages if message["type"] == "caption"]
+
     def loud_since(self, at_s: float) -> list[float]:
         return [t for t, frame in self.heard if t >= at_s and np.abs(frame.astype(np.int32)).max() > 300]
 
@@ -234,6 +252,50 @@ class Caller:
             await asyncio.sleep(1)
 
 
+class Breakable:
+    """A store in front of the real one that can be taken away; remembers when each sentence was durable."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self.away = False
+        self.durable_s: dict[str, float] = {}
+
+    async def append(
+        self,
+        tenant_id: TenantId,
+        stream_id: StreamId,
+        events: Sequence[NewEvent[Payload]],
+        *,
+        expected: Expected,
+        epoch: int,
+    ) -> Appended:
+        if self.away:
+            raise StoreUnavailable("taken away")
+        stored = await self._store.append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
+        for event in events:
+            if isinstance(event.payload, SentenceCommitted):
+                self.durable_s[event.payload.text] = asyncio.get_running_loop().time()
+        return stored
+
+    async def read(self, tenant_id: TenantId, stream_id: StreamId, *, after: int = 0, limit: int = 500):  # type: ignore[no-untyped-def]  # passes through
+        return await self._store.read(tenant_id, stream_id, after=after, limit=limit)
+
+    async def head(self, tenant_id: TenantId, stream_id: StreamId) -> Head | None:
+        return await self._store.head(tenant_id, stream_id)
+
+
+async def offer_of() -> str:
+    """An offer that nobody will follow up."""
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connection.addTransceiver("audio")
+    connection.addTransceiver("video", direction="recvonly")
+    connection.createDataChannel("vivavoce")
+    await connection.setLocalDescription(await connection.createOffer())
+    sdp = connection.localDescription.sdp
+    await connection.close()
+    return str(sdp)
+
+
 @dataclass
 class Call:
     """A session that runs, and who calls it."""
@@ -254,6 +316,10 @@ class Call:
             return await self.worker.offer(self.conversation_id, Offer(self.participant_id, sdp))
 
         await (caller or self.caller).call(offer)
+
+    def dialogue(self) -> Dialogue:
+        """For sounds that no recording can bring about at the right moment."""
+        return self.worker._sessions[self.conversation_id]._dialogue
 
     async def end(self) -> Drained:
         self.drain.set()

@@ -16,13 +16,16 @@ from domain.errors import Unavailable
 from domain.events.catalogue import EndReason, ReplyGenerated, RetrievalPerformed, SentenceCommitted
 from domain.ids import ConversationId, TenantId
 from domain.mind.prompt import Prompt
-from domain.ports import EventStore, FactKind, Retrieval
+from domain.ports import EventStore, FactKind, Offer, Retrieval
 from media import brain as brain_module
 from media import peer as peer_module
+from media import scribe as scribe_module
 from media import worker as worker_module
+from media.errors import TooManyOffers
+from media.session import PEERS_MAX
 from media.worker import MediaWorker
 from ops.processes.control import BODY_BYTES_MAX, control_app
-from tests.media.session.rig import Call, Models, live_call, persona
+from tests.media.session.rig import Breakable, Call, Models, live_call, offer_of, persona
 
 Speak = Callable[[str], np.ndarray]
 
@@ -82,7 +85,7 @@ async def test_an_answerer_that_fails_is_answered_for_in_a_sentence(
     way: str,
 ) -> None:
     # Given an answerer that takes too long, or says that it is unavailable
-    monkeypatch.setattr(brain_module, "ANSWER_S_MAX", 0.2)
+    monkeypatch.setattr(brain_module, "PIECE_S_MAX", 0.2)
     broken = Broken(unavailable) if way == "unavailable" else Broken(lambda: None, wait_s=30)
     published = persona(failed="Something went wrong here. Please ask me again.")
     async with live_call(
@@ -184,9 +187,18 @@ async def test_messages_that_are_none_are_passed_over(
     async with live_call(models, event_store, tenant_id, tmp_path) as call:
         await call.join()
         await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
-        for raw in ("", "[", "[]", '{"type": 7}', '{"type": "text"}', '{"type": "text", "text": ""}'):
+        for raw in (
+            "",
+            "[",
+            "[]",
+            '{"type": 7}',
+            '{"type": "text"}',
+            '{"type": "text", "text": ""}',
+            "[" * 16_000,
+        ):
             call.caller.channel.send(raw)
         call.caller.tell({"type": "text", "text": "x" * 2_001})
+        call.caller.channel.send('{"type": "text", "text": "half a pair: \\ud800"}')
         call.caller.channel.send("x" * (peer_module.MESSAGE_BYTES_MAX + 1))
 
         # Then the call goes on as if nothing had come
@@ -250,4 +262,46 @@ async def test_the_control_endpoint_answers_only_to_the_installation(
         for response, status, code in refusals:
             assert response.status_code == status
             assert code is None or response.json()["code"] == code
+        await call.end()
+
+
+async def test_a_record_that_stays_away_ends_the_call_in_order(
+    models: Models,
+    event_store: EventStore,
+    tenant_id: TenantId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a call whose store goes away, with room for a few facts
+    store = Breakable(event_store)
+    async with live_call(models, store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+        monkeypatch.setattr(scribe_module, "EVENTS_WAITING_MAX", 4)
+        store.away = True
+
+        # When more happens than can be kept
+        call.caller.tell({"type": "text", "text": "What happens now?"})
+        await call.caller.until(lambda: call.caller.states()[-1] == "ended")
+
+        # Then the workflow is asked to end with the ground, the session lives to drain, and names its gap
+        (wanted,) = [fact for fact in call.facts if fact.kind is FactKind.END_WANTED]
+        assert wanted.reason is EndReason.RECORD_UNAVAILABLE
+        assert not call.session.done()
+        store.away = False
+        assert "record_backlog_full" in (await call.end()).gaps
+
+
+async def test_connections_of_one_session_are_bounded(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a participant who sends one offer after another and connects none
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        offers = [await offer_of() for _ in range(PEERS_MAX + 1)]
+        for sdp in offers[:-1]:
+            await call.worker.offer(call.conversation_id, Offer(call.participant_id, sdp))
+
+        # Then at the bound the next one is told to wait
+        with pytest.raises(TooManyOffers, match="wait"):
+            await call.worker.offer(call.conversation_id, Offer(call.participant_id, offers[-1]))
         await call.end()

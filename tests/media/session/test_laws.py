@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,8 +13,9 @@ import pytest
 from aiortc import VideoStreamTrack
 
 from domain.conversation.properties import ConversationProperties
-from domain.errors import StaleEpoch, StoreUnavailable
+from domain.errors import StaleEpoch
 from domain.events.catalogue import (
+    DisclosurePresented,
     FloorChanged,
     FloorState,
     GuardrailEvaluated,
@@ -24,48 +26,16 @@ from domain.events.catalogue import (
     SentenceCommitted,
     SentenceInterrupted,
     SentencePlayed,
+    SentenceSynthesised,
     Verdict,
 )
-from domain.events.envelope import NewEvent
-from domain.events.payload import Payload
-from domain.ids import ParticipantId, StreamId, TenantId, conversation_stream
-from domain.ports import Appended, EventStore, Expected, Head, Offer
-from media.errors import AnotherParticipant, BadOffer
-from tests.media.session.rig import Caller, Models, live_call, new_event, persona
+from domain.ids import ParticipantId, TenantId, conversation_stream
+from domain.ports import EventStore, Offer
+from media.errors import AnotherParticipant, BadOffer, TooManyOffers
+from media.hearing.ear import HeardTurn
+from tests.media.session.rig import Breakable, Caller, Models, live_call, new_event, offer_of, persona
 
 Speak = Callable[[str], np.ndarray]
-
-
-class Breakable:
-    """A store in front of the real one that can be taken away; remembers when each sentence was durable."""
-
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
-        self.away = False
-        self.durable_s: dict[str, float] = {}
-
-    async def append(
-        self,
-        tenant_id: TenantId,
-        stream_id: StreamId,
-        events: Sequence[NewEvent[Payload]],
-        *,
-        expected: Expected,
-        epoch: int,
-    ) -> Appended:
-        if self.away:
-            raise StoreUnavailable("taken away")
-        stored = await self._store.append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
-        for event in events:
-            if isinstance(event.payload, SentenceCommitted):
-                self.durable_s[event.payload.text] = asyncio.get_running_loop().time()
-        return stored
-
-    async def read(self, tenant_id: TenantId, stream_id: StreamId, *, after: int = 0, limit: int = 500):  # type: ignore[no-untyped-def]  # passes through
-        return await self._store.read(tenant_id, stream_id, after=after, limit=limit)
-
-    async def head(self, tenant_id: TenantId, stream_id: StreamId) -> Head | None:
-        return await self._store.head(tenant_id, stream_id)
 
 
 async def test_without_the_store_frames_go_on_and_nothing_unrecorded_is_heard(
@@ -213,9 +183,18 @@ async def test_an_offer_that_is_none_is_refused_with_a_sentence(
 ) -> None:
     # Given a session that waits, when something else than SDP comes, then the sentence says so
     async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        whole = await offer_of()
+        halves = [
+            "\r\n".join(line for line in whole.split("\r\n") if not line.startswith(missing))
+            for missing in ("m=audio", "a=mid", "a=setup", "a=ice", "a=fingerprint", "m=application")
+        ]
         for sdp in ("hello", "v=0\r\n", "m=audio"):
             with pytest.raises(BadOffer):
                 await call.worker.offer(call.conversation_id, Offer(call.participant_id, sdp))
+        # And half an offer is answered, or refused in the same way, but never anything else
+        for sdp in halves:
+            with suppress(BadOffer, TooManyOffers):
+                assert "v=0" in await call.worker.offer(call.conversation_id, Offer(call.participant_id, sdp))
 
 
 async def test_a_session_that_lost_its_ownership_falls_silent_and_writes_nothing(
@@ -250,3 +229,95 @@ async def test_a_call_without_recording_and_without_video_has_neither(
         assert call.caller.pictures_at == []
         assert drained.gaps == ()
         assert await call.of(RecordingSegmentSealed) == []
+
+
+def no_words(at_ms: int) -> HeardTurn:
+    """What the ear makes of a cough."""
+    return HeardTurn("", (), "estimated", "tests", at_ms, at_ms, 0.0, 0.0)
+
+
+async def test_a_cough_takes_nothing_back_for_good(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a store that is slow enough for a cough to fall between a question and its answer
+    store = Breakable(event_store)
+    async with live_call(models, store, tenant_id, tmp_path) as call:
+        dialogue = call.dialogue()
+
+        # When the caller coughs before the disclosure is heard
+        store.away = True
+        await call.join()
+        await asyncio.sleep(0.2)
+        dialogue.voice_began(0)
+        store.away = False
+        dialogue.turn_ended(no_words(0))
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+        # And again while the answer is being made
+        store.away = True
+        call.caller.tell({"type": "text", "text": "How long does it take?"})
+        await call.caller.until(lambda: call.caller.states()[-1] == "thinking")
+        dialogue.voice_began(0)
+        store.away = False
+        dialogue.turn_ended(no_words(0))
+        await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"])
+        await call.end()
+
+        # Then both were said after all
+        played = {p.sentence_id for p in await call.of(SentencePlayed)}
+        texts = [s.text for s in await call.of(SentenceCommitted) if s.sentence_id in played]
+        assert texts == [
+            "You are speaking with an AI.",
+            "Hello, how can I help?",
+            "Your claim is handled within five days.",
+        ]
+
+
+async def test_a_disclosure_that_was_cut_in_its_second_sentence_is_said_again(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a disclosure of two sentences
+    first, second = (
+        "You are speaking with an AI.",
+        "This call is recorded, and kept for as long as the law asks.",
+    )
+    published = persona(disclosure=f"{first} {second}")
+    async with live_call(models, event_store, tenant_id, tmp_path, published=published) as call:
+        await call.join()
+
+        # When the caller writes in the middle of the second
+        captions = call.caller.captions
+        await call.caller.until(lambda: second in captions())
+        await asyncio.sleep(0.5)
+        call.caller.tell({"type": "text", "text": "How long does it take?"})
+        await call.caller.until(lambda: "Your claim is handled within five days." in captions(), 30)
+        await call.end()
+
+        # Then it was presented once, when it had been said whole, and before the answer
+        events = [event.payload for event in await call.events()]
+        (presented,) = [k for k, payload in enumerate(events) if isinstance(payload, DisclosurePresented)]
+        committed = [payload.text for payload in events[:presented] if isinstance(payload, SentenceCommitted)]
+        assert committed.count(second) == 2
+
+
+async def test_every_fact_of_a_sentence_names_the_event_that_committed_it(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a greeting that was played
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+        await call.end()
+
+        # Then what became of each sentence follows from its commitment
+        events = await call.events()
+        committed = {
+            event.payload.sentence_id: event.event_id
+            for event in events
+            if isinstance(event.payload, SentenceCommitted)
+        }
+        followed = {
+            (event.causation_id, event.payload.sentence_id)
+            for event in events
+            if isinstance(event.payload, SentenceSynthesised | SentencePlayed)
+        }
+        assert followed == {(event_id, sentence_id) for sentence_id, event_id in committed.items()}

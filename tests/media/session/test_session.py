@@ -91,7 +91,9 @@ async def test_an_interruption_silences_the_persona_and_keeps_exactly_what_was_p
         await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"])
         await call.end()
 
-        # Then the sentence is recorded with the words that were played, and the next prompt holds only those
+        # Then the two questions are two turns
+        assert len({asked.turn_id for asked in await call.of(UtteranceTranscribed)}) == 2
+        # And the sentence is recorded with the words that were played, and the next prompt holds only those
         (cut,) = [s for s in await call.of(SentenceInterrupted) if s.cause == "barge_in"]
         assert cut.played_text
         assert cut.played_text != long
