@@ -389,7 +389,7 @@ def test_the_strictest_finding_in_any_part_of_a_story_wins() -> None:
 @pytest.mark.parametrize(
     ("test", "words", "at"),
     [
-        (pattern(r"\bfire\b"), "a bonfires evening", 5),
+        (pattern(r"\bfire\b"), "a bonfire evening", 5),
         (pattern(r"\bfire\b"), "the fireside chair", 8),
         (pattern(r"^fire"), "fire", 0),
         (pattern(r"fire$"), "fire", 4),
