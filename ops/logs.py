@@ -1,15 +1,25 @@
 """Logging for every process: a fixed event name with facts as fields, one JSON object a line on standard
-output, and nothing that people said, wrote or are called."""
+output, and nothing that people said, wrote or are called.
+
+An error is its type and the places in the code that it passed through. Its text, the values of variables and
+the arguments of callbacks can quote what people said, so none of them is written.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from domain.errors import VivavoceError
+
+log = structlog.get_logger()
 
 # Fields that hold, or could hold, words, names, addresses or secrets. Their ids may be logged instead.
 WITHHELD_FIELDS = frozenset(
@@ -42,6 +52,8 @@ WITHHELD_FIELDS = frozenset(
 WITHHELD = "[withheld]"
 # Deeper structures than this have no place in a log line; they are withheld whole.
 FIELD_DEPTH_MAX = 4
+# Frames that a line names; the innermost say most.
+FRAMES_LOGGED_MAX = 12
 
 # Libraries that tell each packet or each request at level info.
 _QUIET_LOGGERS = ("aioice", "aiortc", "httpx", "httpcore", "uvicorn.access", "temporalio.activity")
@@ -59,6 +71,7 @@ def configure_logs(level: str, *, as_json: bool, stream: TextIO | None = None) -
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        name_places,
         withhold_personal,
     ]
     structlog.configure(
@@ -68,9 +81,7 @@ def configure_logs(level: str, *, as_json: bool, stream: TextIO | None = None) -
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_render(as_json, out))
-    )
+    handler.setFormatter(_WordlessFormatter(foreign_pre_chain=shared, processors=_render(as_json, out)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
@@ -78,14 +89,62 @@ def configure_logs(level: str, *, as_json: bool, stream: TextIO | None = None) -
         logging.getLogger(quiet).setLevel(max(number, logging.WARNING))
 
 
+def quiet_loop_errors(loop: asyncio.AbstractEventLoop) -> None:
+    """Has the loop log what nobody awaited or caught as one fixed event, without the callback's arguments
+    that asyncio would print."""
+    loop.set_exception_handler(_log_loop_error)
+
+
+def _log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # The message quotes the callback with its arguments. What the error is about is told by the keys.
+    about = sorted(context.keys() - {"message", "exception"})
+    log.error("loop.error", about=about, exc_info=context.get("exception"))
+
+
+def name_places(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replaces `exc_info` by the error's type, its code where it is one of ours, and the places in the code,
+    outermost first; a field that the caller has set stays."""
+    error = _error_of(event.pop("exc_info", None))
+    if error is None:
+        return event
+    error = _first(error)
+    if event.get("_from_structlog") is False and (words := str(error)):
+        # Libraries like to repeat the error's text in their message; our events are fixed.
+        event["event"] = event["event"].replace(words, WITHHELD)
+    event.setdefault("error", type(error).__name__)
+    if isinstance(error, VivavoceError):
+        event.setdefault("code", error.code)
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED_MAX:]
+    event.setdefault("where", [f"{frame.filename}:{frame.lineno}" for frame in frames])
+    return event
+
+
+def _error_of(exc_info: object) -> BaseException | None:
+    """Of every form that the two libraries take: an error, a triple, or true for the current one."""
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if isinstance(exc_info[1], BaseException) else None
+    return sys.exception() if exc_info else None
+
+
+def _first(error: BaseException) -> BaseException:
+    """What a task group collects is told by its first member; the others were cancelled because of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def withhold_personal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replaces the values of WITHHELD_FIELDS, at any depth, so that a careless call cannot leak a word."""
+    """Replaces the values of WITHHELD_FIELDS, at any depth, and errors by their types, so that a careless
+    call cannot leak a word."""
     return {field: _safe(field, value, FIELD_DEPTH_MAX) for field, value in event.items()}
 
 
 def _safe(field: str, value: object, depth: int) -> object:
     if field.lower() in WITHHELD_FIELDS:
         return WITHHELD
+    value = _wordless(value)
     if isinstance(value, Mapping):
         if depth == 0:
             return WITHHELD
@@ -95,8 +154,26 @@ def _safe(field: str, value: object, depth: int) -> object:
     return value
 
 
+class _WordlessFormatter(structlog.stdlib.ProcessorFormatter):
+    """Puts types in the place of errors that a library's message is made of."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # A copy, since the record belongs to every handler.
+        record = logging.makeLogRecord(record.__dict__)
+        record.msg = _wordless(record.msg)
+        if isinstance(record.args, Mapping):
+            record.args = {key: _wordless(value) for key, value in record.args.items()}
+        elif record.args:
+            record.args = tuple(_wordless(value) for value in record.args)
+        return super().format(record)
+
+
+def _wordless(value: object) -> object:
+    return type(value).__name__ if isinstance(value, BaseException) else value
+
+
 def _render(as_json: bool, out: TextIO) -> list[Processor]:
     head: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:
-        return [*head, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        return [*head, structlog.processors.JSONRenderer()]
     return [*head, structlog.dev.ConsoleRenderer(colors=out.isatty())]

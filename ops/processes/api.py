@@ -35,7 +35,7 @@ from ops.api.app import create_app
 from ops.api.media_control import HttpMediaControl, control_client
 from ops.api.runs import TemporalRuns
 from ops.api.services import Services
-from ops.logs import configure_logs
+from ops.logs import configure_logs, quiet_loop_errors
 from ops.processes.temporal_client import connect
 from ops.settings import Settings
 
@@ -59,6 +59,7 @@ async def run(settings: Settings) -> None:
     configure_logs(settings.log_level, as_json=settings.log_json)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    quiet_loop_errors(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with _listener(settings) as listener:

@@ -30,6 +30,7 @@ from media.speaking.face import FaceRenderer
 from media.speaking.tts import HibariSynthesiser
 from media.studio import Studio
 from media.worker import MediaWorker
+from ops.logs import quiet_loop_errors
 from ops.processes.control import control_app
 from ops.processes.temporal_client import connect
 from ops.settings import Settings
@@ -45,6 +46,7 @@ async def run(settings: Settings) -> None:
     torch.set_num_threads(1)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    quiet_loop_errors(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = create_engine(settings.database_url.get_secret_value(), application_name="vivavoce-media")

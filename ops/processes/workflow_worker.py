@@ -21,6 +21,7 @@ from activities.store.roles import check_role
 from activities.sweep import Sweep, started_on, unsealed_in
 from domain.errors import Unavailable
 from domain.ports import EventStore
+from ops.logs import quiet_loop_errors
 from ops.processes.temporal_client import connect
 from ops.settings import Settings
 from workflows.contracts import RELEASE, WORKFLOW_QUEUE
@@ -73,6 +74,7 @@ async def run(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises RoleTooMighty, TemporalUnreachable or PayloadKeyInvalid."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    quiet_loop_errors(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = create_engine(settings.database_url.get_secret_value(), application_name="vivavoce workflows")

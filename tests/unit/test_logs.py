@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -11,7 +12,15 @@ from typing import Any
 import pytest
 import structlog
 
-from ops.logs import FIELD_DEPTH_MAX, WITHHELD, WITHHELD_FIELDS, configure_logs
+from domain.errors import NotFound
+from ops.logs import (
+    FIELD_DEPTH_MAX,
+    FRAMES_LOGGED_MAX,
+    WITHHELD,
+    WITHHELD_FIELDS,
+    configure_logs,
+    quiet_loop_errors,
+)
 
 
 @pytest.fixture
@@ -91,3 +100,150 @@ def test_for_a_person_the_lines_are_readable(lines: io.StringIO) -> None:
 def test_a_level_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="debug, info, warning, error"):
         configure_logs("loud", as_json=True)
+
+
+WORDS = "Grace Hopper"
+FORMS = pytest.mark.parametrize("as_json", [True, False], ids=["json", "console"])
+
+
+def _choke(heard: str) -> None:
+    """Fails with what it was given in a local variable and in the error's text."""
+    repeated = heard.upper()
+    raise KeyError(f"no entry for {heard}, nor for {repeated}")
+
+
+def _chain(heard: str, depth: int) -> None:
+    if depth == 0:
+        _choke(heard)
+    _chain(heard, depth - 1)
+
+
+def _assert_told_without_words(lines: io.StringIO) -> None:
+    written = lines.getvalue()
+    assert "KeyError" in written
+    assert "test_logs.py:" in written
+    assert "grace" not in written.lower()
+    assert "hopper" not in written.lower()
+
+
+@FORMS
+def test_an_error_is_its_type_and_places(lines: io.StringIO, as_json: bool) -> None:
+    configure_logs("info", as_json=as_json, stream=lines)
+
+    try:
+        _choke(WORDS)
+    except KeyError:
+        structlog.get_logger().exception("turn.failed", turn_id="t1")
+
+    _assert_told_without_words(lines)
+    assert "t1" in lines.getvalue()
+
+
+@FORMS
+def test_a_librarys_error_is_its_type_and_places(lines: io.StringIO, as_json: bool) -> None:
+    configure_logs("info", as_json=as_json, stream=lines)
+    library = logging.getLogger("some.library")
+
+    try:
+        _choke(WORDS)
+    except KeyError as error:
+        library.exception("it went wrong")
+        library.error("it went wrong", exc_info=error)
+        library.exception("it went wrong: %s", error)
+        library.exception("it went wrong: %(error)r", {"error": error})
+        library.exception(f"it went wrong: {error}")
+        library.error(error)
+        library.error("it went wrong: %s", error)
+
+    _assert_told_without_words(lines)
+    assert lines.getvalue().count("test_logs.py:") >= 5
+
+
+@FORMS
+def test_an_error_as_a_fact_is_its_type(lines: io.StringIO, as_json: bool) -> None:
+    configure_logs("info", as_json=as_json, stream=lines)
+
+    structlog.get_logger().warning("turn.failed", cause=ValueError(WORDS), causes=[OSError(WORDS)])
+
+    assert "ValueError" in lines.getvalue()
+    assert "OSError" in lines.getvalue()
+    assert "Grace" not in lines.getvalue()
+
+
+@FORMS
+def test_what_a_callback_was_given_is_not_logged(lines: io.StringIO, as_json: bool) -> None:
+    # Given a loop that tells its errors in our way
+    configure_logs("info", as_json=as_json, stream=lines)
+
+    async def fails_twice() -> None:
+        loop = asyncio.get_running_loop()
+        quiet_loop_errors(loop)
+        # When a callback fails, and then a task whose error nobody asks for
+        loop.call_soon(_choke, WORDS)
+        forgotten = loop.create_task(asyncio.to_thread(_choke, WORDS), name=WORDS)
+        await asyncio.wait({forgotten})
+        del forgotten
+
+    asyncio.run(fails_twice())
+
+    # Then both are told by type and place
+    assert lines.getvalue().count("loop.error") == 2
+    assert lines.getvalue().count("KeyError") == 2
+    _assert_told_without_words(lines)
+
+
+def test_an_error_of_the_loop_without_an_exception_says_what_it_is_about(lines: io.StringIO) -> None:
+    configure_logs("info", as_json=True, stream=lines)
+    loop = asyncio.new_event_loop()
+    quiet_loop_errors(loop)
+
+    loop.call_exception_handler({"message": f"the transport to {WORDS} was lost", "transport": WORDS})
+    loop.close()
+
+    line = _last(lines)
+    assert (line["event"], line["about"]) == ("loop.error", ["transport"])
+    assert "Grace" not in lines.getvalue()
+
+
+def test_an_error_of_ours_also_tells_its_code(lines: io.StringIO) -> None:
+    configure_logs("info", as_json=True, stream=lines)
+
+    structlog.get_logger().error("turn.failed", exc_info=NotFound(WORDS))
+
+    line = _last(lines)
+    assert (line["error"], line["code"], line["where"]) == ("NotFound", "not_found", [])
+    assert "Grace" not in lines.getvalue()
+
+
+def test_of_a_group_the_first_error_is_told(lines: io.StringIO) -> None:
+    configure_logs("info", as_json=True, stream=lines)
+    inner = ExceptionGroup("inner", [KeyError(WORDS), ValueError(WORDS)])
+
+    structlog.get_logger().error("turn.failed", exc_info=ExceptionGroup(WORDS, [inner]))
+
+    assert _last(lines)["error"] == "KeyError"
+    assert "Grace" not in lines.getvalue()
+
+
+def test_the_innermost_places_are_told(lines: io.StringIO) -> None:
+    configure_logs("info", as_json=True, stream=lines)
+
+    try:
+        _chain(WORDS, 2 * FRAMES_LOGGED_MAX)
+    except KeyError:
+        structlog.get_logger().exception("turn.failed")
+
+    where = _last(lines)["where"]
+    assert len(where) == FRAMES_LOGGED_MAX
+    assert where[-1].endswith(f":{_choke.__code__.co_firstlineno + 3}")
+
+
+def test_what_the_caller_says_of_an_error_stays(lines: io.StringIO) -> None:
+    configure_logs("info", as_json=True, stream=lines)
+
+    structlog.get_logger().error("turn.failed", error="Stalled", exc_info=KeyError(WORDS))
+    structlog.get_logger().error("turn.failed", exc_info=False)
+
+    first, second = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert first["error"] == "Stalled"
+    assert second.keys() == {"event", "level", "logger", "timestamp"}
