@@ -10,6 +10,8 @@ import typer
 from ops.cli.errors import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from ops.settings import Settings
 
 app = typer.Typer(
@@ -22,7 +24,7 @@ def api() -> None:
     """The HTTP interface and the pages."""
     from ops.processes import api as module
 
-    asyncio.run(module.run(_settings()))
+    _run(module.run)
 
 
 @app.command()
@@ -30,7 +32,7 @@ def workflows() -> None:
     """The Temporal worker that decides, and the sweep that mends."""
     from ops.processes import workflow_worker as module
 
-    asyncio.run(module.run(_settings()))
+    _run(module.run)
 
 
 @app.command()
@@ -38,7 +40,25 @@ def media() -> None:
     """A media worker, which carries live sessions."""
     from ops.processes import media_worker as module
 
-    asyncio.run(module.run(_settings()))
+    _run(module.run)
+
+
+def _run(process: Callable[[Settings], Coroutine[None, None, None]]) -> None:
+    """To its end. What goes wrong without a name of ours is logged by type and place, and never in its own
+    words, which may be somebody's."""
+    import structlog
+
+    from domain.errors import VivavoceError
+    from media.models import ModelError
+
+    settings = _settings()
+    try:
+        asyncio.run(process(settings))
+    except (VivavoceError, ModelError):
+        raise
+    except Exception:  # noqa: BLE001 - the top of a process
+        structlog.get_logger("vivavoce").critical("process.failed", exc_info=True)
+        raise typer.Exit(1) from None
 
 
 def _settings() -> Settings:

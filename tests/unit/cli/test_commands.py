@@ -1,6 +1,6 @@
 """Commands as a shell sees them: exit codes, one JSON document, one sentence."""
 
-from __future__ import annotations
+from __future__ import logging
 
 import json
 import socket
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import typer.main
 
 from ops.cli import bench
@@ -213,3 +214,35 @@ def test_the_processor_is_named(tmp_path: Path) -> None:
 )
 def test_errors_become_sentences(text: str, whole: str) -> None:
     assert sentence(ValueError(text)) == whole
+
+
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """A process sets its logs up for itself; the tests after it have theirs."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("own_logs")
+def test_a_process_that_fails_without_a_name_says_where_and_never_what(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    # Given a process whose error quotes somebody
+    async def fails(_: object) -> None:
+        raise KeyError("Odalys Brimwick")
+
+    monkeypatch.setattr("ops.processes.workflow_worker.run", fails)
+    for name in ("DATABASE_URL", "TEMPORAL_ADDRESS", "PAYLOAD_KEY", "CONTROL_SECRET"):
+        monkeypatch.setenv(f"VIVAVOCE_{name}", "given")
+    for name in ("MODELS_DIR", "RECORDINGS_DIR"):
+        monkeypatch.setenv(f"VIVAVOCE_{name}", str(tmp_path))
+
+    # When it runs, then it ends with code 1, and the log has the error's type and place
+    assert run(["process", "workflows"]) == 1
+    shown = capsys.readouterr()
+    assert "process.failed" in shown.out + shown.err
+    assert "KeyError" in shown.out + shown.err
+    assert "Odalys" not in shown.out + shown.err
