@@ -1,8 +1,9 @@
 """Commands as a shell sees them: exit codes, one JSON document, one sentence."""
 
-from __future__ import logging
+from __future__ import annotations
 
 import json
+import logging
 import socket
 import subprocess
 import sys
