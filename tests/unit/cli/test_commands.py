@@ -18,6 +18,7 @@ import typer.main
 from ops.cli import bench
 from ops.cli.errors import STOP_EXIT_CODE
 from ops.cli.main import app, run, sentence
+from ops.processes import workflow_worker
 from ops.settings import Settings
 from ops.stack.environment import Addresses, secrets_of, settings_environment
 from ops.stack.folder import LAYOUT, DataFolder, Run
@@ -235,7 +236,7 @@ def test_a_process_that_fails_without_a_name_says_where_and_never_what(
     async def fails(_: object) -> None:
         raise KeyError("Odalys Brimwick")
 
-    monkeypatch.setattr("ops.processes.workflow_worker.run", fails)
+    monkeypatch.setattr(workflow_worker, "run", fails)
     for name in ("DATABASE_URL", "TEMPORAL_ADDRESS", "PAYLOAD_KEY", "CONTROL_SECRET"):
         monkeypatch.setenv(f"VIVAVOCE_{name}", "given")
     for name in ("MODELS_DIR", "RECORDINGS_DIR"):
