@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from domain.mind import patterns
 from domain.mind.persona import PersonalData, PersonalDataTest, SecretTest
-from domain.mind.spelling import Span, Spelled, spell
+from domain.mind.spelling import NOUGHTS, Span, Spelled, spell
 
 CARD_DIGITS_MIN, CARD_DIGITS_MAX = 13, 19
 PHONE_DIGITS_MIN, PHONE_DIGITS_MAX = 10, 15
@@ -73,7 +73,7 @@ def personal_data(test: PersonalDataTest, text: str) -> list[Hit]:
     for kind in test.data:
         match kind:
             case PersonalData.CARD_NUMBER:
-                found = list(_cards(spelled, allowed_digits))
+                found = list(_cards(text, spelled, allowed_digits))
             case PersonalData.IBAN:
                 found = list(_ibans(spelled))
             case PersonalData.PHONE:
@@ -117,25 +117,49 @@ def _whole_words(text: str, start: int, end: int) -> bool:
 
 
 # --- numbers -------------------------------------------------------------------------------------------
-def _cards(spelled: Spelled, allowed: frozenset[str]) -> Iterator[tuple[Span, ...]]:
-    runs = [m for m in _DIGIT_RUN.finditer(spelled.text) if m.group() not in allowed]
-    for run in runs:
-        digits = run.group()
-        if len(digits) > RUN_DIGITS_MAX:
-            yield (spelled.span(run.start(), run.end()),)
+def _cards(text: str, spelled: Spelled, allowed: frozenset[str]) -> Iterator[tuple[Span, ...]]:
+    runs = [m.span() for m in _DIGIT_RUN.finditer(spelled.text) if m.group() not in allowed]
+    for first, last in runs:
+        if last - first > RUN_DIGITS_MAX:
+            yield (spelled.span(first, last),)
             continue
-        for start, end in _card_windows(digits):
-            yield (spelled.span(run.start() + start, run.start() + end),)
+        for start, end in _card_windows(spelled.text[first:last]):
+            yield (spelled.span(first + start, first + end),)
             break
-    groups = [run for run in runs if GROUP_DIGITS_MIN <= len(run.group()) <= CARD_DIGITS_MAX]
+    yield from _dealt_out(spelled, runs)
+    # "Oh, 4111. Then 1111 …": beside a group, an "o" is as likely a sigh as a nought, and both are tried.
+    bare = [_without_noughts(text, spelled, run) for run in runs]
+    if bare != runs:
+        yield from _dealt_out(spelled, [(a, b) for a, b in bare if spelled.text[a:b] not in allowed])
+
+
+def _dealt_out(spelled: Spelled, runs: list[Span]) -> Iterator[tuple[Span, ...]]:
+    """Card numbers whose digits are neighbouring runs, with words between them."""
+    groups = [(a, b) for a, b in runs if GROUP_DIGITS_MIN <= b - a <= CARD_DIGITS_MAX]
     for first in range(len(groups)):
         digits = ""
         for last in range(first, len(groups)):
-            digits += groups[last].group()
+            start, end = groups[last]
+            digits += spelled.text[start:end]
             if len(digits) > CARD_DIGITS_MAX:
                 break
             if last > first and is_card_number(digits):
-                yield tuple(spelled.span(run.start(), run.end()) for run in groups[first : last + 1])
+                yield tuple(spelled.span(*group) for group in groups[first : last + 1])
+
+
+def _without_noughts(text: str, spelled: Spelled, run: Span) -> Span:
+    """The run without an "o" or "oh" at its ends; a zero that was written or named stays."""
+    start, end = run
+
+    def is_nought(place: int) -> bool:
+        first, last = spelled.span(place, place + 1)
+        return text[first:last].lower() in NOUGHTS
+
+    while start < end and is_nought(start):
+        start += 1
+    while end > start and is_nought(end - 1):
+        end -= 1
+    return start, end
 
 
 def _card_windows(digits: str) -> Iterator[Span]:

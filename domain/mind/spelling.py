@@ -25,7 +25,7 @@ _TENS_SET = frozenset(_TENS)
 _UNITS_SET = frozenset(_UNITS[1:])
 _REPEATS = {"double": 2, "triple": 3, "treble": 3}
 # These sound like a nought only beside other digits.
-_NOUGHTS = frozenset({"oh", "o", "nought", "naught"})
+NOUGHTS = frozenset({"oh", "o", "nought", "naught"})
 _JOINING = frozenset("-–—.,/'()")
 _DASH_WORDS = frozenset({"dash", "hyphen"})
 # Two letters of everyday English that stand alone without spelling anything.
@@ -212,7 +212,7 @@ def _small_number(piece: _Piece) -> bool:
 
 
 def _digit(word: str) -> str | None:
-    if word in _NOUGHTS:
+    if word in NOUGHTS:
         return "0"
     if len(word) == 1 and word.isdigit():
         return word
@@ -221,7 +221,7 @@ def _digit(word: str) -> str | None:
 
 def _noughts(pieces: list[_Piece]) -> list[_Piece]:
     for i, piece in enumerate(pieces):
-        if piece.text.lower() in _NOUGHTS and any(
+        if piece.text.lower() in NOUGHTS and any(
             neighbour is not None and pieces[neighbour].text[-1:].isdigit()
             for neighbour in (_next_word(pieces, i), _previous_word(pieces, i))
         ):
