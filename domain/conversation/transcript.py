@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from itertools import groupby
+from typing import Literal, assert_never
 
 from domain.conversation.words import Word
 from domain.events.catalogue import (
@@ -69,16 +70,43 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class _Fate:
+    """What became of a sentence; `played` is None where all of it was."""
+
+    sentence_id: SentenceId
+    played: str | None
+    fate: Literal["played", "interrupted"]
+    at: datetime
+    words: tuple[Word, ...]
+
+    def of(self, line: Line) -> Line:
+        played = line.text if self.played is None else self.played
+        return replace(line, played=played, fate=self.fate, ended_at=self.at, words=self.words)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Entry:
+    """The newest of what was taken down, with all that came before it."""
+
+    before: _Entry | None
+    taken: Line | _Fate
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Transcript:
-    lines: tuple[Line, ...] = ()
+    """A value like any other: taking an event down makes a new one, in the same short time however long the
+    conversation is, since both share what came before. Reading it takes time with its length."""
+
+    count: int = 0
+    """How many lines there are."""
+    _newest: _Entry | None = None
 
     def evolve(self, payload: Payload, *, at: datetime, turn_id: TurnId | None) -> Transcript:
         """`at` is when it happened; the turn is that of the event's envelope."""
         match payload:
             case UtteranceTranscribed():
                 words = tuple(Word(w.w, w.start_ms, w.end_ms, w.confidence) for w in payload.words)
-                line = Line(Role.USER, payload.text, payload.turn_id, at, at, words=words)
-                return self._with(line)
+                return self._with(Line(Role.USER, payload.text, payload.turn_id, at, at, words=words))
             case TextInjected():
                 return self._with(Line(Role.INJECTED, payload.text, turn_id, at, at))
             case SentenceCommitted():
@@ -87,22 +115,36 @@ class Transcript:
                 )
                 return self._with(line)
             case SentencePlayed():
-                return self._settle(payload.sentence_id, None, payload.words, at, "played")
+                return self._with(_Fate(payload.sentence_id, None, "played", at, _spoken(payload.words)))
             case SentenceInterrupted():
-                text = payload.played_text
-                return self._settle(payload.sentence_id, text, payload.words, at, "interrupted")
+                words = _spoken(payload.words)
+                return self._with(_Fate(payload.sentence_id, payload.played_text, "interrupted", at, words))
             case _:
                 return self
 
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """In the order of the log. A sentence's first fate is its fate; that of no sentence is none."""
+        lines: list[Line] = []
+        pending: dict[SentenceId, int] = {}
+        for taken in self._taken():
+            match taken:
+                case Line():
+                    if taken.sentence_id is not None:
+                        pending[taken.sentence_id] = len(lines)
+                    lines.append(taken)
+                case _Fate():
+                    place = pending.pop(taken.sentence_id, None)
+                    if place is not None:
+                        lines[place] = taken.of(lines[place])
+                case _:
+                    assert_never(taken)
+        return tuple(lines)
+
     def turns(self) -> tuple[Turn, ...]:
         """Adjacent lines of one role joined, in the order of the log."""
-        turns: list[Turn] = []
-        for line in self.lines:
-            if turns and turns[-1].role is line.role:
-                turns[-1] = replace(turns[-1], lines=(*turns[-1].lines, line))
-            else:
-                turns.append(Turn(len(turns) + 1, line.role, (line,)))
-        return tuple(turns)
+        together = groupby(self.lines, key=lambda line: line.role)
+        return tuple(Turn(number, role, tuple(lines)) for number, (role, lines) in enumerate(together, 1))
 
     def said(self) -> tuple[Line, ...]:
         """What a prompt may hold: the person's words, and of the persona's only those that were played."""
@@ -112,30 +154,29 @@ class Transcript:
             if line.role is not Role.PERSONA or line.played
         )
 
-    def _with(self, line: Line) -> Transcript:
-        return replace(self, lines=(*self.lines, line))
+    def __eq__(self, other: object) -> bool:
+        return self.lines == other.lines if isinstance(other, Transcript) else NotImplemented
 
-    def _settle(
-        self,
-        sentence_id: SentenceId,
-        played: str | None,
-        words: tuple[SpokenSpan, ...],
-        at: datetime,
-        fate: Literal["played", "interrupted"],
-    ) -> Transcript:
-        spoken = tuple(Word(w.w, w.start_ms, w.end_ms) for w in words)
-        return replace(
-            self,
-            lines=tuple(
-                replace(
-                    line,
-                    played=line.text if played is None else played,
-                    fate=fate,
-                    ended_at=at,
-                    words=spoken,
-                )
-                if line.sentence_id == sentence_id and line.fate == "pending"
-                else line
-                for line in self.lines
-            ),
-        )
+    def __hash__(self) -> int:
+        return hash(self.lines)
+
+    def __repr__(self) -> str:
+        # Never the words: a state may be shown where words must not stand.
+        return f"Transcript(count={self.count})"
+
+    def _with(self, taken: Line | _Fate) -> Transcript:
+        added = 1 if isinstance(taken, Line) else 0
+        return Transcript(self.count + added, _Entry(self._newest, taken))
+
+    def _taken(self) -> list[Line | _Fate]:
+        taken: list[Line | _Fate] = []
+        entry = self._newest
+        while entry is not None:
+            taken.append(entry.taken)
+            entry = entry.before
+        taken.reverse()
+        return taken
+
+
+def _spoken(words: tuple[SpokenSpan, ...]) -> tuple[Word, ...]:
+    return tuple(Word(w.w, w.start_ms, w.end_ms) for w in words)

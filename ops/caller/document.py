@@ -162,9 +162,9 @@ def transcript_rows(views: Sequence[EventView]) -> list[TurnRow]:
     clocks = _clocks(views)
     for view in views:
         payload = SCHEMA.decode(view.type, view.schema_version, json.dumps(dict(view.payload)).encode())
-        before = len(transcript.lines)
+        before = transcript.count
         transcript = transcript.evolve(payload, at=view.occurred_at, turn_id=view.correlation_id)
-        if len(transcript.lines) > before:
+        if transcript.count > before:
             times.append(_span(view, payload, clocks))
         match payload:
             case SentenceCommitted():
