@@ -17,7 +17,7 @@ from domain.conversation.lifecycle import (
 from domain.conversation.logged import note_all
 from domain.conversation.seal import Survey
 from domain.errors import NotFound, StreamSealed, Unavailable, VersionConflict
-from domain.events.catalogue import ConversationEnded, ConversationStarted, MediaLost
+from domain.events.catalogue import ConversationEnded, ConversationStarted, MediaAssigned, MediaLost
 from domain.events.envelope import Actor, ActorKind, NewEvent, RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, EventId, StreamId, TenantId, conversation_stream
@@ -65,7 +65,7 @@ class ConversationActivities:
             request.event_id,
             request.occurred_at,
             ConversationStarted(),
-            request.cause,
+            await self._standing(request.tenant_id, request.conversation_id, request.cause),
         )
         return await self._append(request.tenant_id, request.conversation_id, event, request.epoch)
 
@@ -92,7 +92,7 @@ class ConversationActivities:
                 request.ended_event_id,
                 request.occurred_at,
                 ConversationEnded(reason=request.reason),
-                request.cause,
+                request.cause or survey.cause_of_end(request.reason),
             )
             await self._append(request.tenant_id, request.conversation_id, ended, request.epoch)
         for _ in range(SEAL_ATTEMPTS_MAX):
@@ -106,6 +106,19 @@ class ConversationActivities:
                 )
             await self._try_to_seal(request, survey)
         raise Unavailable("the stream grew each time that it was about to be sealed")
+
+    async def _standing(
+        self, tenant_id: TenantId, conversation_id: ConversationId, cause: EventId | None
+    ) -> EventId | None:
+        """`cause` where it stands in the log. A fact reaches the workflow by another way than the log, and
+        may come first: then the newest assignment, which made it possible, stands for it."""
+        assigned: EventId | None = None
+        async for event in read_all(self._store, tenant_id, conversation_stream(conversation_id)):
+            if event.event_id == cause:
+                return cause
+            if isinstance(event.payload, MediaAssigned):
+                assigned = event.event_id
+        return assigned
 
     async def _survey(self, request: SealConversation, survey: Survey) -> None:
         stream = conversation_stream(request.conversation_id)

@@ -78,8 +78,8 @@ class _Reply:
 
 
 class Brain:
-    """Answers one turn at a time. `wants_end` is called when the policy ends the conversation; `first` with
-    the stages of a reply as soon as its first sentence waits to be played."""
+    """Answers one turn at a time. `wants_end` is called when the policy ends the conversation, with the event
+    of that verdict; `first` with the stages of a reply as soon as its first sentence waits to be played."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Brain:
         speaker: Speaker,
         scribe: Scribe,
         mint: Callable[[], EventId],
-        wants_end: Callable[[EndReason], None],
+        wants_end: Callable[[EndReason, EventId], None],
         first: Callable[[TurnId, Stages], None],
     ) -> None:
         self._tenant_id, self._published, self._context = tenant_id, published, context
@@ -102,13 +102,14 @@ class Brain:
         self._speaker, self._scribe, self._mint = speaker, scribe, mint
         self._wants_end, self._first = wants_end, first
 
-    async def open(self, *, greet: bool) -> None:
-        """The disclosure, and the greeting behind it where nobody has been greeted yet."""
+    async def open(self, *, greet: bool, cause: EventId) -> None:
+        """The disclosure, and the greeting behind it where nobody has been greeted yet. `cause` is the event
+        that somebody is there to hear it."""
         persona = self._published.persona
         lines = [(persona.disclosure, SentenceKind.DISCLOSURE, Emotion.NEUTRAL)]
         if greet:
             lines.append((self._greeting or persona.greeting, SentenceKind.GREETING, Emotion.CONTENT))
-        reply = _Reply(ReplyId(self._mint()), TurnId(self._mint()), None)
+        reply = _Reply(ReplyId(self._mint()), TurnId(self._mint()), cause)
         try:
             for text, kind, emotion in lines:
                 if not await self._say_all(reply, text, kind, emotion):
@@ -129,11 +130,13 @@ class Brain:
                 )
                 if not told:
                     return
-            judgement = self._speaker.judge_input(asked.question, turn_id=asked.turn_id, cause=asked.cause)
+            judgement, evaluated = self._speaker.judge_input(
+                asked.question, turn_id=asked.turn_id, cause=asked.cause
+            )
             if judgement.verdict is Verdict.ALLOW:
                 await self._answer(reply, asked, began_s)
             else:
-                await self._respond(reply, judgement)
+                await self._respond(reply, judgement, evaluated)
         except asyncio.CancelledError:
             reply.finish = "cancelled"
             raise
@@ -195,19 +198,19 @@ class Brain:
                 stages.answer = round((ready_s - began_s) * 1000, 1)
                 stages.gate_and_commit, stages.synthesis = said.gate_and_commit_ms, said.synthesis_ms
                 self._first(reply.turn_id, stages)
-            if not self._may_go_on(reply, said.judgement):
+            if not self._may_go_on(reply, said.judgement, said.evaluated):
                 return False
         return True
 
-    async def _respond(self, reply: _Reply, judgement: Judgement) -> None:
-        """Says what the policy says to the person's words."""
-        reply.finish = "stopped_by_policy"
+    async def _respond(self, reply: _Reply, judgement: Judgement, evaluated: EventId) -> None:
+        """Says what the policy says to the person's words, by the verdict in `evaluated`."""
+        reply.finish, reply.cause = "stopped_by_policy", evaluated
         if judgement.text_to_say is not None:
             kind = SentenceKind.HANDOVER if judgement.verdict is Verdict.ESCALATE else SentenceKind.REFUSAL
             await self._say_all(reply, judgement.text_to_say, kind, Emotion.NEUTRAL)
         if judgement.verdict is Verdict.ESCALATE:
-            self._speaker.hand_over(judgement.rule or "", reply.turn_id)
-        self._may_go_on(reply, judgement)
+            self._speaker.hand_over(judgement.rule or "", reply.turn_id, evaluated)
+        self._may_go_on(reply, judgement, evaluated)
 
     async def _say_all(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> bool:
         """A text that the persona's owner wrote; it passes the gate sentence by sentence like any other.
@@ -215,7 +218,7 @@ class Brain:
         sentences = split_sentences(text)
         for number, sentence in enumerate(sentences, 1):
             said = await self._say(reply, sentence, kind, emotion, last=number == len(sentences))
-            if not self._may_go_on(reply, said.judgement):
+            if not self._may_go_on(reply, said.judgement, said.evaluated):
                 return False
         return True
 
@@ -228,12 +231,12 @@ class Brain:
         reply.gate = said.judgement.state
         return said
 
-    def _may_go_on(self, reply: _Reply, judgement: Judgement) -> bool:
+    def _may_go_on(self, reply: _Reply, judgement: Judgement, evaluated: EventId) -> bool:
         match judgement.verdict:
             case Verdict.ALLOW | Verdict.REDACT | Verdict.REPLACE:
                 return True
             case Verdict.END:
-                self._wants_end(EndReason.GUARDRAIL)
+                self._wants_end(EndReason.GUARDRAIL, evaluated)
             case Verdict.REFUSE | Verdict.ESCALATE:
                 pass
         reply.finish = "stopped_by_policy"

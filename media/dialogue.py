@@ -35,7 +35,9 @@ ACTIVITY_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """The disclosure and the greeting."""
+    """The disclosure and the greeting, for who came with this connection."""
+
+    connected: EventId
 
 
 class Dialogue:
@@ -67,6 +69,11 @@ class Dialogue:
         self._turn_id: TurnId | None = None
         self._heard: HeardTurn | None = None
         self._floor = FloorState.LISTENING
+        # What left the floor as it is: the connection at first, then each change of it.
+        self._floor_since: EventId | None = None
+        # The change of the floor with which the participant's latest turn began.
+        self._turn_since: EventId | None = None
+        self._connected: EventId | None = None
         self._active_s: float | None = None
         self._over = False
         # What a reply is being made for, and what one was taken back for when a sound came: should the sound
@@ -80,11 +87,13 @@ class Dialogue:
         return self._floor
 
     # --- what happens ----------------------------------------------------------------------------------
-    def open(self) -> None:
-        """The participant is here: disclosure and greeting, unless they were played before."""
+    def open(self, connected: EventId) -> None:
+        """The participant is here, as the event `connected` says: disclosure and greeting, unless they were
+        played before."""
+        self._connected = self._floor_since = connected
         greeted = any(line.role is Role.PERSONA and line.played for line in self._transcript.lines)
         if self.brain is not None and not (greeted and self._speaker.disclosed):
-            self._begin(self.brain.open(greet=not greeted), _Opening())
+            self._begin(self.brain.open(greet=not greeted, cause=connected), _Opening(connected))
 
     def close(self) -> None:
         """Nothing is said any more."""
@@ -114,11 +123,11 @@ class Dialogue:
                 if payload.played_ms:
                     self._turn_id = None
                 self._page.interrupted(str(payload.sentence_id), payload.played_text)
-                self._fell_silent()
+                self._fell_silent(event.event_id)
             case SentencePlayed():
                 self.active()
                 self._turn_id = None
-                self._fell_silent()
+                self._fell_silent(event.event_id)
 
     def active(self) -> None:
         """Someone spoke: the conversation is not idle."""
@@ -127,9 +136,9 @@ class Dialogue:
             self._active_s = now_s
             self._report(Fact(FactKind.ACTIVITY))
 
-    def audible(self, sentence: SentenceCommitted) -> None:
+    def audible(self, sentence: SentenceCommitted, synthesised: EventId) -> None:
         """The first packet of a sentence goes out."""
-        self._change_floor(FloorState.PERSONA, "sentence_began")
+        self._change_floor(FloorState.PERSONA, "sentence_began", synthesised)
         self._page.state("speaking")
         self._page.caption("persona", str(sentence.sentence_id), sentence.text, final=True)
 
@@ -146,9 +155,9 @@ class Dialogue:
             },
         )
 
-    def end_after_speaking(self, reason: EndReason) -> None:
-        """The policy ends the conversation, once what it says has been played."""
-        self._start(self._end(reason))
+    def end_after_speaking(self, reason: EndReason, cause: EventId) -> None:
+        """The policy ends the conversation by the verdict `cause`, once what it says has been played."""
+        self._start(self._end(reason, cause))
 
     # --- the ear (EarListener) -------------------------------------------------------------------------
     def voice_began(self, at_ms: int) -> None:
@@ -214,6 +223,7 @@ class Dialogue:
                 ended_media_ms=heard.ended_ms,
             ),
             turn_id=turn_id,
+            cause=self._turn_since if source == "speech" else self._connected,
             media_ms=heard.ended_ms,
             actor=self._participant(),
         )
@@ -221,7 +231,7 @@ class Dialogue:
         self._page.state("thinking")
         if heard.text.endswith("?"):
             self._raise_brows()
-        self._change_floor(FloorState.LISTENING, "end_of_turn")
+        self._change_floor(FloorState.LISTENING, "end_of_turn", cause)
         if self.brain is not None:
             asked = self._asked(turn_id, cause)
             self._begin(self.brain.answer(asked), asked)
@@ -250,29 +260,35 @@ class Dialogue:
         again, self._taken_back = self._taken_back, None
         match again:
             case _Opening():
-                self.open()
+                self.open(again.connected)
             case Asked() if self.brain is not None:
                 self._page.state("thinking")
                 self._begin(self.brain.answer(again), again)
             case _:
                 self._page.state("listening")
 
-    async def _end(self, reason: EndReason) -> None:
+    async def _end(self, reason: EndReason, cause: EventId) -> None:
         await self._speaker.finished()
-        self._report(Fact(FactKind.END_WANTED, reason))
+        self._report(Fact(FactKind.END_WANTED, reason, cause))
 
-    def _fell_silent(self) -> None:
+    def _fell_silent(self, cause: EventId) -> None:
         if not self._speaker.speaking and self._floor in (FloorState.PERSONA, FloorState.OVERLAP):
             overlap = self._floor is FloorState.OVERLAP
-            self._change_floor(FloorState.PARTICIPANT if overlap else FloorState.LISTENING, "sentence_ended")
+            state = FloorState.PARTICIPANT if overlap else FloorState.LISTENING
+            self._change_floor(state, "sentence_ended", cause)
             if self._reply is None or self._reply.done():
                 self._page.state("listening")
 
-    def _change_floor(self, state: FloorState, reason: str) -> None:
-        if state is not self._floor:
-            self._floor = state
-            self._scribe.note(
-                FloorChanged(state=state, reason=reason),
-                turn_id=self._turn_id,
-                media_ms=self._clock.now_ms(),
-            )
+    def _change_floor(self, state: FloorState, reason: str, cause: EventId | None = None) -> None:
+        """`cause` is the fact that moved it. What the ear alone heard follows from how the floor stood."""
+        if state is self._floor:
+            return
+        before, self._floor = self._floor, state
+        self._floor_since = self._scribe.note(
+            FloorChanged(state=state, reason=reason),
+            turn_id=self._turn_id,
+            cause=cause or self._floor_since,
+            media_ms=self._clock.now_ms(),
+        )
+        if state is FloorState.PARTICIPANT and before is not FloorState.PAUSE:
+            self._turn_since = self._floor_since

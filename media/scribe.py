@@ -100,7 +100,8 @@ class Scribe:
         media_ms: int | None = None,
         actor: Actor | None = None,
     ) -> tuple[EventId, ...]:
-        """Returns when these, and all that was noted before them, are durable.
+        """Returns when these, and all that was noted before them, are durable. The first follows from
+        `cause`, the others from the first: a verdict, and what it led to.
 
         Cancelling the wait takes nothing back: what was noted will be stored.
         """
@@ -120,7 +121,10 @@ class Scribe:
         """The same without the wait. Raises RecordBacklogFull, and then nothing was taken."""
         if not self._has_room(len(payloads)):
             raise RecordBacklogFull(len(self._waiting))
-        entries = [_Entry(self._event(payload, turn_id, cause, media_ms, actor)) for payload in payloads]
+        entries: list[_Entry] = []
+        for payload in payloads:
+            because = entries[0].event.event_id if entries else cause
+            entries.append(_Entry(self._event(payload, turn_id, because, media_ms, actor)))
         entries[-1].durable = durable = asyncio.get_running_loop().create_future()
         self._take(entries)
         return Entered(tuple(entry.event.event_id for entry in entries), durable)

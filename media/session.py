@@ -75,8 +75,10 @@ class Session:
     ) -> None:
         if spec.state.requested is None:
             raise ValueError("a session needs a conversation that was requested")
+        if spec.state.assigned_event_id is None:
+            raise ValueError("a session needs a conversation that was assigned to its worker")
         self._parts, self._spec, self._published, self._report = parts, spec, published, report
-        self._requested = spec.state.requested
+        self._requested, self._assigned = spec.state.requested, spec.state.assigned_event_id
         self._properties = spec.state.requested.properties
         self._conversation_id = str(spec.conversation_id)
         self._clock = MediaClock(spec.state.media_ms)
@@ -86,7 +88,10 @@ class Session:
         self._live: Peer | None = None
         # Each connection has its own pictures: one that is being shut must not take those of the next.
         self._pictures: dict[int, asyncio.Queue[YuvFrame]] = {}
-        self._stood: set[int] = set()
+        # The event of each connection that stands, by its number.
+        self._stood: dict[int, EventId] = {}
+        # What the session goes on from: its assignment, then the newest connection of the participant.
+        self._since = self._assigned
         self._connections = spec.state.connections
         self._tasks: asyncio.TaskGroup | None = None
         self._full = asyncio.Event()
@@ -175,7 +180,8 @@ class Session:
         self._page.state("ended", shown)
         if self._participant_id is not None and self._joined:
             left = ParticipantLeft.model_validate({"participant_id": self._participant_id, "reason": reason})
-            cause = self._scribe.note(left, media_ms=self._clock.now_ms(), actor=self._participant())
+            now_ms, who = self._clock.now_ms(), self._participant()
+            cause = self._scribe.note(left, cause=self._since, media_ms=now_ms, actor=who)
         for peer in self._peers:
             peer.close("closed")
         return cause
@@ -220,21 +226,21 @@ class Session:
             if other is not peer:
                 other.close("replaced")
         self._live = peer
-        self._stood.add(peer.number)
         self._seat.pictures = self._pictures[peer.number]
         now_ms = self._clock.now_ms()
+        stands = MediaConnected(participant_id=self._participant_id, connection=peer.number)
+        cause = self._scribe.note(stands, cause=self._assigned, media_ms=now_ms)
+        self._stood[peer.number] = self._since = cause
         if not self._joined:
             self._joined = True
             joined = ParticipantJoined(participant_id=self._participant_id)
-            self._scribe.note(joined, media_ms=now_ms, actor=self._participant())
-        stands = MediaConnected(participant_id=self._participant_id, connection=peer.number)
-        cause = self._scribe.note(stands, media_ms=now_ms)
+            self._scribe.note(joined, cause=cause, media_ms=now_ms, actor=self._participant())
         self._report(Fact(FactKind.PARTICIPANT_CONNECTED, cause=cause))
         if not self._properties.audio_only:
             self._parts.studio.take(self._seat)
         self._page.again()
         self._dialogue.active()
-        self._dialogue.open()
+        self._dialogue.open(cause)
 
     def heard(self, peer: Peer, frame: av.AudioFrame) -> None:
         if peer is not self._live or self._left:
@@ -267,9 +273,9 @@ class Session:
         self._pictures.pop(peer.number, None)
         if self._participant_id is None or peer.number not in self._stood:
             return
-        self._stood.discard(peer.number)
+        stood = self._stood.pop(peer.number)
         ended = MediaDisconnected(participant_id=self._participant_id, connection=peer.number, reason=reason)
-        cause = self._scribe.note(ended, media_ms=self._clock.now_ms())
+        cause = self._scribe.note(ended, cause=stood, media_ms=self._clock.now_ms())
         if peer is self._live:
             self._live = None
             self._parts.studio.leave(self._seat)
@@ -382,13 +388,14 @@ class Session:
         )
 
     def _note_segment(self, segment: RecordingSegmentSealed) -> None:
-        self._scribe.note(segment, media_ms=segment.start_media_ms + segment.duration_ms)
+        ended_ms = segment.start_media_ms + segment.duration_ms
+        self._scribe.note(segment, cause=self._since, media_ms=ended_ms)
 
     def _noted(self, event: NewEvent[Payload]) -> None:
         self._dialogue.noted(event)
 
-    def _audible(self, sentence: SentenceCommitted) -> None:
-        self._dialogue.audible(sentence)
+    def _audible(self, sentence: SentenceCommitted, synthesised: EventId) -> None:
+        self._dialogue.audible(sentence, synthesised)
 
     def _mint(self) -> EventId:
         return EventId(uuid7(self._parts.now(), secrets.token_bytes(10)))

@@ -9,12 +9,22 @@ from domain.conversation.state import Status
 from domain.events.canonical import canonical_bytes
 from domain.events.catalogue import (
     ConversationEnded,
+    ConversationRequested,
     ConversationSealed,
+    ConversationStarted,
+    EndReason,
+    GuardrailEvaluated,
     MediaAssigned,
+    MediaConnected,
+    MediaDisconnected,
     MediaLost,
+    MediaUnavailable,
+    ParticipantLeft,
     SentenceCommitted,
     SentenceInterrupted,
     SentencePlayed,
+    UtteranceTranscribed,
+    Verdict,
 )
 from domain.events.envelope import RecordedEvent
 from domain.events.payload import Payload
@@ -44,6 +54,7 @@ class Survey:
         self.sealed: ConversationSealed | None = None
         self._lines = hashlib.sha256()
         self._unsettled: dict[SentenceId, None] = {}
+        self._ends: dict[EndReason, EventId] = {}
         self._assigned_epoch = 0
         self._lost: list[int] = []
 
@@ -75,8 +86,15 @@ class Survey:
                 self._lost.append(self._assigned_epoch)
             case _:
                 pass
+        for reason in _ends_by(event.payload):
+            self._ends[reason] = event.event_id
         self._lines.update(canonical_bytes(event.header()))
         self._lines.update(b"\n")
+
+    def cause_of_end(self, reason: EndReason) -> EventId | None:
+        """The event that an end for this reason follows from, where nobody named one: for a timer, the newest
+        event that set it. None for a stream that does not begin with a request."""
+        return self._ends.get(reason)
 
     def seal(self, *, last_version: int | None, reported: tuple[str, ...]) -> ConversationSealed:
         """`last_version` is that of the drained session's last event, None when none reported."""
@@ -95,3 +113,29 @@ class Survey:
             capture="incomplete" if gaps else "complete",
             gaps=tuple(gaps),
         )
+
+
+def _ends_by(payload: Payload) -> tuple[EndReason, ...]:
+    """The reasons to end that an event stands behind, unless a newer one does."""
+    match payload:
+        case ConversationRequested():
+            return tuple(EndReason)
+        case ConversationStarted():
+            return (EndReason.MAX_CALL_DURATION,)
+        case MediaAssigned():
+            # A call that was live and is carried by another worker waits for its participant to come back.
+            return (EndReason.PARTICIPANT_LEFT, EndReason.RECORD_UNAVAILABLE)
+        case MediaConnected():
+            return (EndReason.IDLE, EndReason.RECORD_UNAVAILABLE, EndReason.PARTICIPANT_HUNG_UP)
+        case MediaDisconnected():
+            return (EndReason.PARTICIPANT_LEFT,)
+        case MediaLost() | MediaUnavailable():
+            return (EndReason.NO_MEDIA_WORKER,)
+        case ParticipantLeft():
+            return (EndReason.PARTICIPANT_HUNG_UP,)
+        case UtteranceTranscribed() | SentencePlayed():
+            return (EndReason.IDLE,)
+        case GuardrailEvaluated() if payload.verdict is Verdict.END:
+            return (EndReason.GUARDRAIL,)
+        case _:
+            return ()

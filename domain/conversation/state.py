@@ -39,7 +39,7 @@ from domain.events.catalogue import (
 )
 from domain.events.envelope import RecordedEvent
 from domain.events.payload import Payload
-from domain.ids import ParticipantId
+from domain.ids import EventId, ParticipantId
 
 
 class Status(StrEnum):
@@ -61,6 +61,8 @@ class Conversation:
     requested: ConversationRequested | None = None
     started_at: datetime | None = None
     worker: MediaAssigned | None = None
+    # The event that assigned that worker, or the one before it.
+    assigned_event_id: EventId | None = None
     participant_id: ParticipantId | None = None
     connections: int = 0
     connected: bool = False
@@ -93,6 +95,8 @@ def evolve(state: Conversation, event: RecordedEvent[Payload]) -> Conversation:
         media_ms=max(state.media_ms, event.media_ms or 0),
         transcript=state.transcript.evolve(payload, at=event.occurred_at, turn_id=event.correlation_id),
     )
+    if isinstance(payload, MediaAssigned):
+        state = replace(state, assigned_event_id=event.event_id)
     return _lifecycle(state, payload, event.occurred_at)
 
 

@@ -62,9 +62,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What became of a draft. Milliseconds; `judgement.verdict` says whether the reply may go on."""
+    """What became of a draft. Milliseconds; `judgement.verdict` says whether the reply may go on, and
+    `evaluated` is the event that holds it."""
 
     judgement: Judgement
+    evaluated: EventId
     sentence_id: SentenceId | None
     gate_and_commit_ms: float
     synthesis_ms: float
@@ -75,6 +77,7 @@ class _InPlay:
     draft: Draft
     committed: SentenceCommitted
     event_id: EventId
+    synthesised: EventId
     speech: SynthesisedSentence
     mouth: MouthTrack
 
@@ -89,7 +92,8 @@ class Mouthing:
 
 
 class Speaker:
-    """`mint` makes ids; `audible` is told of each sentence when its first packet goes out."""
+    """`mint` makes ids; `audible` is told of each sentence when its first packet goes out, with the event of
+    its synthesis."""
 
     def __init__(
         self,
@@ -103,7 +107,7 @@ class Speaker:
         policy_revision: str,
         language: str,
         mint: Callable[[], EventId],
-        audible: Callable[[SentenceCommitted], None],
+        audible: Callable[[SentenceCommitted, EventId], None],
         disclosed: bool,
         persona: Actor,
     ) -> None:
@@ -135,15 +139,15 @@ class Speaker:
             return None
         return Mouthing(now.mouth, at.played_ms / 1000, now.draft.emotion)
 
-    def judge_input(self, text: str, *, turn_id: TurnId, cause: EventId | None) -> Judgement:
-        """What the policy says of the person's words; the verdict is noted."""
+    def judge_input(self, text: str, *, turn_id: TurnId, cause: EventId | None) -> tuple[Judgement, EventId]:
+        """What the policy says of the person's words, and the event that holds the verdict."""
         judgement = self._gate.judge(text, scope="input")
-        self._scribe.note(self._evaluated(judgement, text, "input", None), turn_id=turn_id, cause=cause)
-        return judgement
+        evaluated = self._evaluated(judgement, text, "input", None)
+        return judgement, self._scribe.note(evaluated, turn_id=turn_id, cause=cause)
 
-    def hand_over(self, rule: str, turn_id: TurnId) -> None:
-        """Notes that a person is needed; the reply has told the caller so."""
-        self._scribe.note(HandoffRequested(rule=rule, turn_id=turn_id), turn_id=turn_id)
+    def hand_over(self, rule: str, turn_id: TurnId, cause: EventId) -> None:
+        """Notes that a person is needed, by the verdict `cause`; the reply has told the caller so."""
+        self._scribe.note(HandoffRequested(rule=rule, turn_id=turn_id), turn_id=turn_id, cause=cause)
 
     async def say(self, draft: Draft, *, before: GateState, cause: EventId | None) -> Said:
         """Returns when the sentence waits to be played, or was stopped without a word in its place.
@@ -159,8 +163,8 @@ class Speaker:
         if judgement.verdict is Verdict.ESCALATE:
             events.append(HandoffRequested(rule=judgement.rule or "", turn_id=draft.turn_id))
         if text is None:
-            await self._scribe.commit(events, turn_id=draft.turn_id, cause=cause)
-            return Said(judgement, None, _ms(loop.time() - began_s), 0.0)
+            evaluated, *_ = await self._scribe.commit(events, turn_id=draft.turn_id, cause=cause)
+            return Said(judgement, evaluated, None, _ms(loop.time() - began_s), 0.0)
         committed = _committed(draft, judgement, sentence_id, text)
         events.append(committed)
         entered = self._scribe.enter(
@@ -177,16 +181,17 @@ class Speaker:
                 committing = tasks.create_task(self._timed(entered))
                 making = tasks.create_task(self._synthesise(text, draft.emotion))
             committed_s, (speech, mouth, made_s) = committing.result(), making.result()
-            self._note_synthesis(sentence_id, speech, draft.turn_id, event_id)
+            synthesised = self._note_synthesis(sentence_id, speech, draft.turn_id, event_id)
             await self._playout.space()
-            self._in_play[sentence_id] = _InPlay(draft, committed, event_id, speech, mouth)
+            self._in_play[sentence_id] = _InPlay(draft, committed, event_id, synthesised, speech, mouth)
             self._playout.enqueue(sentence_id, text, speech)
         except BaseException:
             if sentence_id not in self._in_play:
-                self._withdraw(sentence_id, draft.turn_id)
+                self._withdraw(sentence_id, draft.turn_id, event_id)
             raise
         gate_ms = _ms(committed_s - began_s)
-        return Said(judgement, sentence_id, gate_ms, max(0.0, _ms(made_s - began_s) - gate_ms))
+        synthesis_ms = max(0.0, _ms(made_s - began_s) - gate_ms)
+        return Said(judgement, entered.event_ids[0], sentence_id, gate_ms, synthesis_ms)
 
     def next_frame(self) -> bytes:
         """Twenty milliseconds of 48 kHz mono PCM16 for the transport; notes what has thereby been played."""
@@ -220,8 +225,8 @@ class Speaker:
 
     def _note_synthesis(
         self, sentence_id: SentenceId, speech: SynthesisedSentence, turn_id: TurnId, cause: EventId
-    ) -> None:
-        self._scribe.note(
+    ) -> EventId:
+        return self._scribe.note(
             SentenceSynthesised(
                 sentence_id=sentence_id,
                 voice=f"{self._synthesiser.name}/{self._voice.name}",
@@ -232,7 +237,7 @@ class Speaker:
             cause=cause,
         )
 
-    def _withdraw(self, sentence_id: SentenceId, turn_id: TurnId) -> None:
+    def _withdraw(self, sentence_id: SentenceId, turn_id: TurnId, committed: EventId) -> None:
         nothing = SentenceInterrupted(
             sentence_id=sentence_id,
             started_media_ms=None,
@@ -240,7 +245,7 @@ class Speaker:
             played_text="",
             cause="withdrawn",
         )
-        self._scribe.note(nothing, turn_id=turn_id, media_ms=self._clock.now_ms())
+        self._scribe.note(nothing, turn_id=turn_id, cause=committed, media_ms=self._clock.now_ms())
 
     def _settle(self, cause: InterruptionCause) -> None:
         """Turns what the playout did into facts of the record."""
@@ -249,7 +254,8 @@ class Speaker:
                 case SentenceStarted():
                     self._heard = True
                     self._started_ms[event.sentence_id] = self._clock.now_ms()
-                    self._audible(self._in_play[event.sentence_id].committed)
+                    in_play = self._in_play[event.sentence_id]
+                    self._audible(in_play.committed, in_play.synthesised)
                 case SentenceEnded():
                     self._end(event, cause)
 

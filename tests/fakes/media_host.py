@@ -88,10 +88,11 @@ class FakeMediaHost:
         event = await self.append(
             session,
             MediaConnected(participant_id=ParticipantId(uuid4()), connection=session.connections),
+            cause=session.spec.state.assigned_event_id,
         )
         session.report(Fact(FactKind.PARTICIPANT_CONNECTED, cause=event))
 
-    async def append(self, session: FakeSession, *payloads: Payload) -> EventId:
+    async def append(self, session: FakeSession, *payloads: Payload, cause: EventId | None = None) -> EventId:
         """Events of the session, under its epoch; the id of the last one."""
         events: list[NewEvent[Payload]] = [
             NewEvent(
@@ -99,6 +100,7 @@ class FakeMediaHost:
                 occurred_at=datetime.now(UTC),
                 actor=Actor(kind=ActorKind.MEDIA_WORKER, id=str(self.worker_id)),
                 payload=payload,
+                causation_id=cause,
             )
             for payload in payloads
         ]

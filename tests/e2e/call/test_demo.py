@@ -15,6 +15,7 @@ from media.hearing.ear import HearingModels
 from ops.caller.word_errors import word_error_rate
 from ops.cli.options import models_folder
 from tests.calls import Say
+from tests.causes import shown_links, unexplained
 from tests.stack import ROOT, RunningStack, finished, payloads
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -129,6 +130,8 @@ def test_every_sentence_has_its_verdict_before_it_and_one_fate(
     assert sorted(fates) == sorted(committed)
     assert events[-1]["type"] == "conversation.sealed"
     assert events[-1]["payload"]["capture"] == "complete"
+    # And every event says why it is there
+    assert unexplained(shown_links(events)) == []
     # And what was said stands in no workflow history and in no log
     words = shown["transcript"][1]["text"].encode()
     assert words not in (running.folder / "temporal.db").read_bytes()

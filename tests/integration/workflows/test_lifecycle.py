@@ -20,6 +20,7 @@ from domain.events.catalogue import (
 from domain.ids import ConversationId, ReplyId, SentenceId, TurnId
 from domain.mind.emotion import Emotion
 from domain.ports import Fact, FactKind
+from tests.causes import links, unexplained
 from tests.fakes.media_host import FakeMediaHost
 from tests.temporal_fixtures import World, eventually
 
@@ -55,6 +56,7 @@ async def test_a_call_is_recorded_from_request_to_seal(running: World, host: Fak
     assert assigned.causation_id == requested.event_id
     assert started.causation_id == connected.event_id
     assert sealed.causation_id == ended.event_id
+    assert unexplained(links(events)) == []
     assert isinstance(sealed.payload, ConversationSealed)
     assert (sealed.payload.count, sealed.payload.capture, sealed.payload.gaps) == (5, "complete", ())
 
@@ -70,6 +72,7 @@ async def test_the_same_command_twice_ends_once(running: World, host: FakeMediaH
     assert {answer.end_reason for answer in answers} == {EndReason.REQUESTED}
     ends = [e for e in await running.events(conversation_id) if isinstance(e.payload, ConversationEnded)]
     assert [end.causation_id for end in ends] == [command_id]
+    assert unexplained(links(await running.events(conversation_id)), commands={command_id}) == []
 
 
 async def test_a_reason_that_only_the_workflow_can_find_is_refused(running: World) -> None:
@@ -126,6 +129,8 @@ async def test_every_timer_ends_its_conversation_for_its_reason(running: World, 
         EndReason.IDLE,
         EndReason.MAX_CALL_DURATION,
     ]
+    for conversation_id in conversations:
+        assert unexplained(links(await running.events(conversation_id))) == []
 
 
 async def test_who_comes_back_in_time_goes_on(running: World, host: FakeMediaHost) -> None:
@@ -154,6 +159,7 @@ async def test_without_a_worker_the_call_waits_and_then_ends(running: World, hos
 
     assert (await running.outcome(gives_up)).end_reason is EndReason.NO_MEDIA_WORKER
     assert (await running.status(waits)).status is Status.REQUESTED
+    assert unexplained(links(await running.events(gives_up))) == []
     host.places = 1
 
     session = await running.session(host, waits)

@@ -333,12 +333,13 @@ class Call:
         return [event.payload for event in await self.events() if isinstance(event.payload, kind)]
 
 
-def new_event(payload: Payload) -> NewEvent[Payload]:
+def new_event(payload: Payload, *, cause: EventId | None = None) -> NewEvent[Payload]:
     return NewEvent(
         event_id=EventId(uuid4()),
         occurred_at=datetime.now(UTC),
         actor=Actor(kind=ActorKind.SERVICE, id="tests"),
         payload=payload,
+        causation_id=cause,
     )
 
 
@@ -351,9 +352,11 @@ async def assigned_call(
     """The events that stand before a session begins, and what it is given."""
     tenant_id, conversation_id = spec
     stream = conversation_stream(conversation_id)
-    await store.append(tenant_id, stream, [new_event(requested)], expected="no_stream", epoch=0)
+    first = new_event(requested)
+    await store.append(tenant_id, stream, [first], expected="no_stream", epoch=0)
     assigned = MediaAssigned(worker_id=worker.worker_id, address=worker.address)
-    await store.append(tenant_id, stream, [new_event(assigned)], expected="any", epoch=1)
+    follows = new_event(assigned, cause=first.event_id)
+    await store.append(tenant_id, stream, [follows], expected="any", epoch=1)
     return SessionSpec(tenant_id, conversation_id, 1, fold(await store.read(tenant_id, stream)))
 
 

@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 
 from domain.errors import Unavailable
-from domain.events.catalogue import EndReason, ReplyGenerated, RetrievalPerformed, SentenceCommitted
+from domain.events.catalogue import (
+    EndReason,
+    GuardrailEvaluated,
+    ReplyGenerated,
+    RetrievalPerformed,
+    SentenceCommitted,
+    Verdict,
+)
+from domain.events.envelope import RecordedEvent
+from domain.events.payload import Payload
 from domain.ids import ConversationId, TenantId
 from domain.mind.prompt import Prompt
 from domain.ports import EventStore, FactKind, Offer, Retrieval
@@ -155,7 +164,13 @@ async def test_the_policy_can_end_the_call_after_its_last_word(
         # Then the sentence was played, and the workflow is asked to end with the ground
         (wanted,) = [fact for fact in call.facts if fact.kind is FactKind.END_WANTED]
         assert wanted.reason is EndReason.GUARDRAIL
+        (met,) = [event for event in await call.events() if _ends_the_call(event)]
+        assert wanted.cause == met.event_id
         await call.end()
+
+
+def _ends_the_call(event: RecordedEvent[Payload]) -> bool:
+    return isinstance(event.payload, GuardrailEvaluated) and event.payload.verdict is Verdict.END
 
 
 async def test_a_page_that_says_nothing_is_taken_for_lost(

@@ -125,6 +125,21 @@ async def test_a_commit_returns_only_when_it_is_durable() -> None:
         assert await rig.stored() == ["verdict", "sentence"]
 
 
+async def test_what_is_committed_together_follows_from_the_first_of_it() -> None:
+    # Given a fact, when a verdict that follows from it and two consequences are committed together
+    rig = Rig(Slow())
+    rig.store.may.set()
+    async with running(rig):
+        prompt = rig.scribe.note(fact("prompt"))
+        verdict, *_ = await rig.scribe.commit(
+            [fact("verdict"), fact("handoff"), fact("sentence")], cause=prompt
+        )
+
+    # Then the verdict follows from the fact and the consequences from the verdict
+    causes = {reason(event): event.causation_id for event in await rig.store.read(TENANT, STREAM)}
+    assert causes == {"prompt": None, "verdict": prompt, "handoff": verdict, "sentence": verdict}
+
+
 async def test_a_lost_answer_does_not_store_anything_twice() -> None:
     # Given a store whose first two answers are lost after it stored
     rig = Rig(Slow())

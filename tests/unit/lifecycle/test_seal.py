@@ -14,26 +14,34 @@ from domain.events.catalogue import (
     ConversationEnded,
     ConversationStarted,
     EndReason,
+    GuardrailEvaluated,
     MediaAssigned,
+    MediaConnected,
+    MediaDisconnected,
     MediaLost,
     SentenceCommitted,
     SentenceInterrupted,
     SentenceKind,
     SentencePlayed,
+    UtteranceTranscribed,
+    Verdict,
 )
 from domain.events.envelope import Actor, ActorKind, RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import (
     ConversationId,
     EventId,
+    ParticipantId,
     ReplyId,
     SentenceId,
     TenantId,
     TurnId,
+    UtteranceId,
     WorkerId,
     conversation_stream,
 )
 from domain.mind.emotion import Emotion
+from tests.fakes.events import requested
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 STREAM = conversation_stream(ConversationId(UUID(int=1)))
@@ -140,3 +148,68 @@ def test_gaps_beyond_the_bound_are_counted() -> None:
 
     assert len(seal.gaps) == GAPS_MAX
     assert seal.gaps[-1] == "more_gaps:6"
+
+
+def test_an_end_follows_from_the_newest_event_that_set_its_timer() -> None:
+    # Given a call that was moved to another worker after its participant had spoken
+    person = ParticipantId(uuid4())
+    assigned = MediaAssigned(worker_id=WORKER, address="http://127.0.0.1:1")
+    found = survey(
+        requested().payload,
+        assigned,
+        MediaConnected(participant_id=person, connection=1),
+        ConversationStarted(),
+        spoken("Hello."),
+        MediaDisconnected(participant_id=person, connection=1, reason="lost"),
+        MediaLost(worker_id=WORKER, reason="heartbeat_timeout"),
+        assigned,
+    )
+
+    # Then each reason to end has the event behind it, and one that nothing speaks for has the request
+    assert {reason: found.cause_of_end(reason) for reason in EndReason} == {
+        EndReason.PARTICIPANT_ABSENT: at(1),
+        EndReason.REQUESTED: at(1),
+        EndReason.GUARDRAIL: at(1),
+        EndReason.PARTICIPANT_HUNG_UP: at(3),
+        EndReason.MAX_CALL_DURATION: at(4),
+        EndReason.IDLE: at(5),
+        EndReason.NO_MEDIA_WORKER: at(7),
+        EndReason.PARTICIPANT_LEFT: at(8),
+        EndReason.RECORD_UNAVAILABLE: at(8),
+    }
+
+
+def test_a_verdict_ends_a_call_only_where_it_says_so() -> None:
+    found = survey(requested().payload, verdict(Verdict.END), verdict(Verdict.ALLOW))
+
+    assert found.cause_of_end(EndReason.GUARDRAIL) == at(2)
+
+
+def at(version: int) -> EventId:
+    return EventId(UUID(int=version))
+
+
+def spoken(text: str) -> UtteranceTranscribed:
+    return UtteranceTranscribed(
+        utterance_id=UtteranceId(uuid4()),
+        turn_id=TurnId(uuid4()),
+        text=text,
+        words=(),
+        times="none",
+        recogniser="none",
+        source="text",
+        started_media_ms=0,
+        ended_media_ms=0,
+    )
+
+
+def verdict(what: Verdict) -> GuardrailEvaluated:
+    return GuardrailEvaluated(
+        sentence_id=None,
+        scope="input",
+        policy_revision="0" * 64,
+        verdict=what,
+        rule=None,
+        evaluated=(),
+        candidate="",
+    )
