@@ -27,6 +27,12 @@ class NoSession(MediaError, NotFound):
     code = "no_session"
 
 
+class NoPlace(MediaError, Unavailable):
+    """The worker carries as many sessions as it may, or keeps its places for others."""
+
+    code = "no_place"
+
+
 class AnotherParticipant(MediaError, RuleBroken):
     """The conversation has its participant already."""
 

@@ -14,6 +14,7 @@ import pytest
 
 from domain.errors import Unavailable
 from domain.events.catalogue import (
+    ConversationRequested,
     EndReason,
     GuardrailEvaluated,
     ReplyGenerated,
@@ -30,11 +31,11 @@ from media import brain as brain_module
 from media import peer as peer_module
 from media import scribe as scribe_module
 from media import worker as worker_module
-from media.errors import TooManyOffers
+from media.errors import NoPlace, TooManyOffers
 from media.session import PEERS_MAX
 from media.worker import MediaWorker
 from ops.processes.control import BODY_BYTES_MAX, control_app
-from tests.media.session.rig import Breakable, Call, Models, live_call, offer_of, persona
+from tests.media.session.rig import Breakable, Call, Models, assigned_call, live_call, offer_of, persona
 
 Speak = Callable[[str], np.ndarray]
 
@@ -250,6 +251,36 @@ async def control(worker: MediaWorker, path: str, **arguments: object) -> httpx.
     transport = httpx.ASGITransport(control_app(worker, "the secret"))
     async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
         return await client.request("POST", path, **arguments)  # type: ignore[arg-type]  # passed through
+
+
+async def test_a_session_whose_claim_has_passed_finds_its_place_taken_and_is_refused(
+    models: Models,
+    event_store: EventStore,
+    tenant_id: TenantId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a worker with two places, one of them carried, and a conversation that claimed the other
+    monkeypatch.setattr(worker_module, "CLAIM_S_MAX", 0.2)
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        requested = next(iter(await call.of(ConversationRequested)))
+        late = (tenant_id, ConversationId(uuid4()))
+        spec = await assigned_call(event_store, late, requested, call.worker)
+        assert call.worker.claim(spec.conversation_id)
+
+        # When it comes only after its claim has passed, and another conversation has the place
+        await asyncio.sleep(0.25)
+        other = ConversationId(uuid4())
+        assert call.worker.claim(other)
+        with pytest.raises(NoPlace, match="at most 2 sessions"):
+            await call.worker.run(spec, drain=asyncio.Event(), report=lambda _fact: None)
+
+        # Then only the first is carried; and when the place is free again, so is the second
+        assert call.worker.sessions == 1
+        await asyncio.sleep(0.25)
+        drain = asyncio.Event()
+        drain.set()
+        assert (await call.worker.run(spec, drain=drain, report=lambda _fact: None)).gaps == ()
 
 
 async def test_the_control_endpoint_answers_only_to_the_installation(
