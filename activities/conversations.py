@@ -17,7 +17,13 @@ from domain.conversation.lifecycle import (
 from domain.conversation.logged import note_all
 from domain.conversation.seal import Survey
 from domain.errors import NotFound, StreamSealed, Unavailable, VersionConflict
-from domain.events.catalogue import ConversationEnded, ConversationStarted, MediaAssigned, MediaLost
+from domain.events.catalogue import (
+    ConversationEnded,
+    ConversationStarted,
+    MediaAssigned,
+    MediaLost,
+    MediaUnavailable,
+)
 from domain.events.envelope import Actor, ActorKind, NewEvent, RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, EventId, StreamId, TenantId, conversation_stream
@@ -25,6 +31,7 @@ from domain.ports import EVENTS_READ_MAX, EventStore, Expected
 from workflows.contracts import (
     AppendLost,
     AppendStarted,
+    AppendUnavailable,
     LoadConversation,
     SealConversation,
     Sealed,
@@ -46,7 +53,13 @@ class ConversationActivities:
 
     def all(self) -> list[Callable[..., Any]]:
         """What a Temporal worker is to be given."""
-        return [self.load_conversation, self.append_started, self.append_media_lost, self.seal_conversation]
+        return [
+            self.load_conversation,
+            self.append_started,
+            self.append_media_lost,
+            self.append_media_unavailable,
+            self.seal_conversation,
+        ]
 
     @activity.defn
     async def load_conversation(self, request: LoadConversation) -> LoggedConversation:
@@ -76,6 +89,17 @@ class ConversationActivities:
             request.event_id,
             request.occurred_at,
             MediaLost(worker_id=request.worker_id, reason=request.reason),
+            request.cause,
+        )
+        return await self._append(request.tenant_id, request.conversation_id, event, request.epoch)
+
+    @activity.defn
+    async def append_media_unavailable(self, request: AppendUnavailable) -> Stored:
+        event = _event(
+            request.conversation_id,
+            request.event_id,
+            request.occurred_at,
+            MediaUnavailable(reason=request.reason, waited_ms=request.waited_ms),
             request.cause,
         )
         return await self._append(request.tenant_id, request.conversation_id, event, request.epoch)

@@ -22,7 +22,7 @@ from domain.conversation.occurrences import (
     SessionOutcome,
 )
 from domain.conversation.state import Status
-from domain.events.catalogue import EndReason
+from domain.events.catalogue import EndReason, UnavailableReason
 from domain.events.payload import Frozen
 from domain.ids import ConversationId, EventId, TenantId, WorkerId
 from domain.ports import Fact
@@ -50,6 +50,11 @@ CONTINUE_AFTER_MESSAGES = 1000
 # A workflow task that a killed process had just been given comes to another one after this; the default of
 # ten seconds is longer than a call should do without its workflow.
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
+# A claim that no worker with a place took for so long goes on the record, and goes on.
+UNAVAILABLE_AFTER = timedelta(seconds=1)
+# How long that record is tried before the next claim; below the time that a conversation gives its session to
+# drain, so that an end does not find the session busy.
+UNAVAILABLE_APPEND_TIMEOUT = timedelta(seconds=3)
 # A worker that is not heard from for so long has lost its session.
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 # A worker that was just claimed polls its own queue; one that does not take the work up has died since.
@@ -171,6 +176,17 @@ class AppendLost(Frozen):
     reason: LostReason
 
 
+class AppendUnavailable(Frozen):
+    tenant_id: TenantId
+    conversation_id: ConversationId
+    epoch: int
+    event_id: EventId
+    occurred_at: datetime
+    cause: EventId | None
+    reason: UnavailableReason
+    waited_ms: int
+
+
 class AppendAssigned(Frozen):
     """The worker appends it itself, since its address is its own to tell."""
 
@@ -246,6 +262,11 @@ async def append_started(request: AppendStarted) -> Stored:
 
 @activity.defn
 async def append_media_lost(request: AppendLost) -> Stored:
+    raise NotImplementedError
+
+
+@activity.defn
+async def append_media_unavailable(request: AppendUnavailable) -> Stored:
     raise NotImplementedError
 
 

@@ -5,7 +5,7 @@ A child of its own, so that a conversation that continues as new does not cancel
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
@@ -18,9 +18,11 @@ with workflow.unsafe.imports_passed_through():
         SessionOutcome,
     )
     from domain.errors import StaleEpoch, StreamSealed
+    from domain.events.catalogue import UnavailableReason
     from domain.ids import EventId
     from workflows.contracts import (
         APPEND_ATTEMPT_TIMEOUT,
+        APPEND_RETRY,
         CLAIM_ATTEMPT_TIMEOUT,
         CLAIM_RETRY,
         HEARTBEAT_TIMEOUT,
@@ -32,7 +34,10 @@ with workflow.unsafe.imports_passed_through():
         SIGNAL_ASSIGNED,
         SIGNAL_DRAIN,
         SIGNAL_ENDED,
+        UNAVAILABLE_AFTER,
+        UNAVAILABLE_APPEND_TIMEOUT,
         AppendAssigned,
+        AppendUnavailable,
         ClaimMediaWorker,
         MediaClaim,
         MediaSessionAssigned,
@@ -40,12 +45,17 @@ with workflow.unsafe.imports_passed_through():
         MediaSessionInput,
         MediaSessionResult,
         RunMediaSession,
+        Stored,
         append_media_assigned,
+        append_media_unavailable,
         claim_media_worker,
         run_media_session,
     )
 
 REFUSALS = frozenset({StaleEpoch.code, StreamSealed.code})
+
+# Sessions that began before waiting was put on the record ask once, for as long as they may.
+WAITING_IS_RECORDED = "waiting-is-recorded"
 
 
 @workflow.defn(name=MEDIA_SESSION_WORKFLOW)
@@ -77,9 +87,33 @@ class MediaSessionWorkflow:
         return await self._session(claim)
 
     async def _claim(self) -> MediaClaim | SessionOutcome:
-        """Asks until `claim_until`. A shared queue needs no short wait: the first worker with a place, also
-        one that starts only now, takes the claim."""
-        patience = self._spec.claim_until - workflow.now()
+        """Asks until `claim_until`. That nobody took the claim at first is put on the record, before anybody
+        can take it, and once."""
+        if not workflow.patched(WAITING_IS_RECORDED):
+            found = await self._ask(self._patience())
+            return SessionOutcome.NO_WORKER if isinstance(found, UnavailableReason) else found
+        began, noted, recorded = workflow.now(), None, None
+        # Half of a short patience, so that the record is there before the end that it explains.
+        unrecorded = min(self._patience() / 2, UNAVAILABLE_AFTER)
+        while (patience := self._patience()) > timedelta(0):
+            found = await self._ask(patience if recorded else min(patience, unrecorded))
+            if not isinstance(found, UnavailableReason):
+                return found
+            if not recorded:
+                noted = noted or self._unavailable(found, began)
+                recorded = await self._record(noted)
+            if recorded is SessionOutcome.REFUSED:
+                return recorded
+            if self._drain:
+                return SessionOutcome.NOT_STARTED
+        return SessionOutcome.NO_WORKER
+
+    def _patience(self) -> timedelta:
+        return self._spec.claim_until - workflow.now()
+
+    async def _ask(self, patience: timedelta) -> MediaClaim | SessionOutcome | UnavailableReason:
+        """A shared queue needs no short wait: the first worker with a place, also one that starts only now,
+        takes the claim."""
         if patience <= timedelta(0):
             return SessionOutcome.NO_WORKER
         claiming = workflow.start_activity(
@@ -98,7 +132,33 @@ class MediaSessionWorkflow:
         except ActivityError as error:
             if called_off:
                 return SessionOutcome.NOT_STARTED
-            return SessionOutcome.NO_WORKER if _found_nobody(error) else outcome_of(error)
+            return _found_nobody(error) or outcome_of(error)
+
+    def _unavailable(self, reason: UnavailableReason, began: datetime) -> AppendUnavailable:
+        spec, now = self._spec, workflow.now()
+        return AppendUnavailable(
+            tenant_id=spec.tenant_id,
+            conversation_id=spec.conversation_id,
+            epoch=spec.epoch,
+            event_id=EventId(workflow.uuid7()),
+            occurred_at=now,
+            cause=spec.cause,
+            reason=reason,
+            waited_ms=(now - began) // timedelta(milliseconds=1),
+        )
+
+    async def _record(self, noted: AppendUnavailable) -> Stored | SessionOutcome | None:
+        """None while Postgres is away: then it is tried again after the next claim."""
+        try:
+            return await workflow.execute_activity(
+                append_media_unavailable,
+                noted,
+                schedule_to_close_timeout=UNAVAILABLE_APPEND_TIMEOUT,
+                start_to_close_timeout=UNAVAILABLE_APPEND_TIMEOUT,
+                retry_policy=APPEND_RETRY,
+            )
+        except ActivityError as error:
+            return SessionOutcome.REFUSED if outcome_of(error) is SessionOutcome.REFUSED else None
 
     async def _take_over(self, claim: MediaClaim) -> SessionOutcome | None:
         """Raises the epoch in the log: from here on nobody else writes as the session."""
@@ -167,12 +227,17 @@ class MediaSessionWorkflow:
         return None
 
 
-def _found_nobody(error: ActivityError) -> bool:
-    """Whether the time for the claim ran out, rather than the claim itself going wrong."""
+def _found_nobody(error: ActivityError) -> UnavailableReason | None:
+    """Why, where the time for the claim ran out rather than the claim itself going wrong."""
     cause = error.cause
     if isinstance(cause, TemporalTimeout):
-        return True
-    return isinstance(cause, ApplicationError) and cause.type == NO_VACANCY
+        # What the last worker answered that was asked stands below the time-out.
+        return UnavailableReason.ALL_WORKERS_FULL if _is_full(cause.cause) else UnavailableReason.NO_WORKER
+    return UnavailableReason.ALL_WORKERS_FULL if _is_full(cause) else None
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return isinstance(error, ApplicationError) and error.type == NO_VACANCY
 
 
 def outcome_of(error: ActivityError) -> SessionOutcome:

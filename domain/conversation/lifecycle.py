@@ -90,6 +90,7 @@ class LoggedConversation(Frozen):
     # The worker that was assigned last and not reported lost, and that assignment's event.
     worker_id: WorkerId | None = None
     assigned_event_id: EventId | None = None
+    workers_assigned: int = 0
     end_reason: EndReason | None = None
     sealed: bool = False
 
@@ -165,7 +166,7 @@ def begin(logged: LoggedConversation, *, now: datetime, before: Lifecycle | None
         requested_event_id=logged.requested_event_id,
         epoch=logged.epoch if before is None else max(logged.epoch, before.epoch),
         started=logged.started_at is not None,
-        workers_assigned=1 if logged.epoch else 0,
+        workers_assigned=logged.workers_assigned,
         sealed=logged.sealed,
         end_reason=logged.end_reason,
     )

@@ -49,6 +49,7 @@ def _note(logged: LoggedConversation | None, event: RecordedEvent[Payload]) -> L
             changes["started_at"] = event.occurred_at
         case MediaAssigned():
             changes["worker_id"], changes["assigned_event_id"] = payload.worker_id, event.event_id
+            changes["workers_assigned"] = logged.workers_assigned + 1
         case MediaLost():
             changes["worker_id"], changes["assigned_event_id"] = None, None
         case ConversationEnded():

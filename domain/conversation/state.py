@@ -24,6 +24,7 @@ from domain.events.catalogue import (
     MediaConnected,
     MediaDisconnected,
     MediaLost,
+    MediaUnavailable,
     ParticipantJoined,
     ParticipantLeft,
     PromptAssembled,
@@ -63,6 +64,8 @@ class Conversation:
     worker: MediaAssigned | None = None
     # The event that assigned that worker, or the one before it.
     assigned_event_id: EventId | None = None
+    # Why no media worker has taken it so far; None while it has one, and before it was known.
+    waiting: MediaUnavailable | None = None
     participant_id: ParticipantId | None = None
     connections: int = 0
     connected: bool = False
@@ -107,7 +110,7 @@ def _lifecycle(state: Conversation, payload: ConversationPayload, at: datetime) 
         case ConversationStarted():
             return replace(state, status=Status.LIVE, started_at=at)
         case ConversationEnded():
-            return replace(state, status=Status.WRAPPING_UP, end_reason=payload.reason)
+            return replace(state, status=Status.WRAPPING_UP, end_reason=payload.reason, waiting=None)
         case ConversationSealed():
             return replace(state, status=Status.SEALED, sealed=payload)
         case DisclosurePresented():
@@ -116,7 +119,7 @@ def _lifecycle(state: Conversation, payload: ConversationPayload, at: datetime) 
             return replace(state, participant_id=payload.participant_id)
         case ParticipantLeft():
             return replace(state, connected=False)
-        case MediaAssigned() | MediaConnected() | MediaDisconnected() | MediaLost():
+        case MediaAssigned() | MediaConnected() | MediaDisconnected() | MediaLost() | MediaUnavailable():
             return _media(state, payload)
         case (
             FloorChanged()
@@ -139,13 +142,15 @@ def _lifecycle(state: Conversation, payload: ConversationPayload, at: datetime) 
 
 
 def _media(
-    state: Conversation, payload: MediaAssigned | MediaConnected | MediaDisconnected | MediaLost
+    state: Conversation,
+    payload: MediaAssigned | MediaConnected | MediaDisconnected | MediaLost | MediaUnavailable,
 ) -> Conversation:
     over = state.status in (Status.WRAPPING_UP, Status.SEALED)
     match payload:
         case MediaAssigned():
             back = Status.LIVE if state.started_at else Status.AWAITING_PARTICIPANT
-            return replace(state, worker=payload, connected=False, status=state.status if over else back)
+            status = state.status if over else back
+            return replace(state, worker=payload, waiting=None, connected=False, status=status)
         case MediaConnected():
             return replace(state, connected=True, connections=payload.connection)
         case MediaDisconnected():
@@ -153,8 +158,9 @@ def _media(
             gone = payload.connection == state.connections
             return replace(state, connected=state.connected and not gone)
         case MediaLost():
-            return replace(
-                state, worker=None, connected=False, status=state.status if over else Status.REASSIGNING
-            )
+            status = state.status if over else Status.REASSIGNING
+            return replace(state, worker=None, waiting=None, connected=False, status=status)
+        case MediaUnavailable():
+            return replace(state, waiting=None if over else payload)
         case _:
             assert_never(payload)

@@ -38,6 +38,13 @@ class EndReason(StrEnum):
     RECORD_UNAVAILABLE = "record_unavailable"  # The store was away for longer than facts can be kept.
 
 
+class UnavailableReason(StrEnum):
+    """Why no media worker took a conversation. Safe for a workflow's history."""
+
+    ALL_WORKERS_FULL = "all_workers_full"  # Every worker that answered had all its places taken.
+    NO_WORKER = "no_worker"  # None answered.
+
+
 class SentenceKind(StrEnum):
     DISCLOSURE = "disclosure"
     GREETING = "greeting"
@@ -133,6 +140,16 @@ class MediaLost(Payload):
     reason: Literal[
         "heartbeat_timeout", "worker_failed", "no_worker", "refused", "worker_stopped", "workflow_restarted"
     ]
+
+
+class MediaUnavailable(Payload):
+    """No media worker took the conversation, which goes on asking for one; offers are answered with 503
+    meanwhile. Appended once each time that it waits, however long that takes."""
+
+    type: ClassVar[str] = "media.unavailable"
+    reason: UnavailableReason
+    # From the first request for a worker to this event.
+    waited_ms: int = Field(ge=0)
 
 
 class MediaDisconnected(Payload):
@@ -326,6 +343,7 @@ ConversationPayload = (
     | MediaConnected
     | MediaDisconnected
     | MediaLost
+    | MediaUnavailable
     | FloorChanged
     | RecordingSegmentSealed
     | UtteranceTranscribed
@@ -353,6 +371,7 @@ ALL_PAYLOADS: tuple[type[Payload], ...] = (
     MediaConnected,
     MediaDisconnected,
     MediaLost,
+    MediaUnavailable,
     FloorChanged,
     RecordingSegmentSealed,
     UtteranceTranscribed,

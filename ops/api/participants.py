@@ -48,7 +48,8 @@ async def offer(
     conversation_id: ConversationId, body: OfferBody, participant: ParticipantOf, services: ServicesOf
 ) -> AnswerBody:
     """Forwards the offer to the media worker that carries the conversation. A new offer replaces the
-    participant's earlier connection. While no worker is there, 503 says when to ask again."""
+    participant's earlier connection. While no worker is there, 503 says at once when to ask again; after a
+    second of it the conversation's events hold a `media.unavailable`, which says why."""
     summary = await _open_conversation(services, participant.tenant_id, conversation_id)
     if summary.worker_address is None:
         raise _no_line("No media worker is free for this conversation yet.")

@@ -35,7 +35,7 @@ PAYLOAD_CHARACTERS_SHOWN = 160
 TOLD_FIRST = (
     "verdict", "rule", "state", "reason", "source", "capture", "count", "track", "finish", "cause", "kind",
     "text", "played_text", "candidate", "passages", "took_ms", "duration_ms", "played_ms", "connection",
-    "gaps",
+    "gaps", "waited_ms",
 )  # fmt: skip
 
 Id = Annotated[UUID, typer.Argument(metavar="ID", help="The conversation's id.", show_default=False)]

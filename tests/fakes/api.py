@@ -46,11 +46,13 @@ class FakeMedia:
     def __init__(self) -> None:
         self.sessions: dict[ConversationId, ParticipantId | None] = {}
         self.left: list[ParticipantId] = []
+        self.offers = 0
         self.down = False
 
     async def offer(
         self, address: str, conversation_id: ConversationId, participant_id: ParticipantId, sdp: str
     ) -> str:
+        self.offers += 1
         self._check(address)
         if conversation_id not in self.sessions:
             raise WorkerRefused(OfferRefused.NO_SESSION)

@@ -80,6 +80,41 @@ async def no_worker(world: World, host: FakeMediaHost) -> ConversationId:
     return conversation_id
 
 
+async def no_place_in_time(world: World, host: FakeMediaHost) -> ConversationId:
+    host.places = 0
+    conversation_id = await world.start(reassign_timeout=3)
+    await world.outcome(conversation_id)
+    host.places = 8
+    return conversation_id
+
+
+async def waited_for_a_place(world: World, host: FakeMediaHost) -> ConversationId:
+    host.places = 0
+    conversation_id = await world.start()
+
+    async def waits() -> bool:
+        return "media.unavailable" in await world.types(conversation_id)
+
+    await eventually(waits)
+    host.places = 8
+    host.hang_up(await world.live(host, conversation_id))
+    return conversation_id
+
+
+async def ended_while_it_waited(world: World, host: FakeMediaHost) -> ConversationId:
+    host.places = 0
+    conversation_id = await world.start(reassign_timeout=60)
+
+    async def waits() -> bool:
+        return "media.unavailable" in await world.types(conversation_id)
+
+    await eventually(waits)
+    await world.end(conversation_id)
+    await world.outcome(conversation_id)
+    host.places = 8
+    return conversation_id
+
+
 async def ended_before_a_worker_came(world: World, host: FakeMediaHost) -> ConversationId:
     host.places = 0
     conversation_id = await world.start(reassign_timeout=60)
@@ -145,6 +180,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     failed_and_replaced,
     never_drained,
     continued_as_new,
+    no_place_in_time,
+    waited_for_a_place,
+    ended_while_it_waited,
 )
 
 

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.conversation.logged import note_all
 from domain.conversation.state import Conversation, Status, fold
 from domain.events.catalogue import (
     DisclosurePresented,
     MediaConnected,
     MediaDisconnected,
     MediaLost,
+    MediaUnavailable,
     ParticipantJoined,
     ParticipantLeft,
     PersonaPublished,
@@ -21,6 +23,7 @@ from domain.events.catalogue import (
     SentenceInterrupted,
     SentenceKind,
     SentencePlayed,
+    UnavailableReason,
 )
 from domain.events.envelope import NewEvent, RecordedEvent
 from domain.events.payload import Payload
@@ -44,6 +47,10 @@ def lost() -> NewEvent[Payload]:
     return new_event(MediaLost(worker_id=WorkerId(uuid4()), reason="heartbeat_timeout"))
 
 
+def unavailable() -> NewEvent[Payload]:
+    return new_event(MediaUnavailable(reason=UnavailableReason.ALL_WORKERS_FULL, waited_ms=1004))
+
+
 def connected(number: int = 1) -> NewEvent[Payload]:
     return new_event(MediaConnected(participant_id=PERSON, connection=number))
 
@@ -59,6 +66,9 @@ def disconnected() -> NewEvent[Payload]:
         ([assigned()], Status.AWAITING_PARTICIPANT),
         ([assigned(), lost()], Status.REASSIGNING),
         ([assigned(), lost(), assigned()], Status.AWAITING_PARTICIPANT),
+        ([unavailable()], Status.REQUESTED),
+        ([unavailable(), assigned()], Status.AWAITING_PARTICIPANT),
+        ([assigned(), lost(), unavailable()], Status.REASSIGNING),
         ([assigned(), started()], Status.LIVE),
         ([assigned(), started(), lost()], Status.REASSIGNING),
         ([assigned(), started(), lost(), assigned()], Status.LIVE),
@@ -74,6 +84,36 @@ async def test_the_status_follows_the_events(events: list[NewEvent[Payload]], st
 
     assert state.status is status
     assert state.version == len(events) + 1
+
+
+@pytest.mark.parametrize(
+    ("events", "waiting"),
+    [
+        ([unavailable()], True),
+        ([assigned(), lost(), unavailable()], True),
+        ([unavailable(), assigned()], False),
+        # What it waits for now, it was not yet told of.
+        ([unavailable(), assigned(), lost()], False),
+        ([unavailable(), ended()], False),
+        ([ended(), unavailable()], False),
+    ],
+)
+async def test_why_it_waits_is_known_until_a_worker_takes_it_or_it_ends(
+    events: list[NewEvent[Payload]], waiting: bool
+) -> None:
+    state = fold(await recorded((1, [requested(), *events])))
+
+    assert (state.waiting is not None) is waiting
+    assert state.waiting in (None, unavailable().payload)
+
+
+async def test_only_an_assignment_counts_as_one_for_the_workflow_that_reads_the_log() -> None:
+    waited = note_all(None, await recorded((0, [requested()]), (1, [unavailable()])))
+    taken = note_all(None, await recorded((0, [requested()]), (1, [unavailable(), assigned(), lost()])))
+
+    assert waited is not None
+    assert taken is not None
+    assert [(each.epoch, each.workers_assigned) for each in (waited, taken)] == [(1, 0), (1, 1)]
 
 
 async def test_who_is_there_and_since_when() -> None:

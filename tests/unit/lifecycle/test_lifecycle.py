@@ -182,6 +182,11 @@ def test_the_workflow_does_not_rely_on_the_session_to_notice_that_no_worker_came
     assert call.state.end_reason is EndReason.NO_MEDIA_WORKER
 
 
+def test_a_conversation_that_was_still_waiting_when_its_workflow_was_lost_was_never_reassigned() -> None:
+    assert Call(epoch=1).state.status is Status.REQUESTED
+    assert Call(epoch=1, workers_assigned=1).state.status is Status.REASSIGNING
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
@@ -308,7 +313,7 @@ def test_a_batch_that_comes_again_or_from_an_earlier_epoch_is_dropped() -> None:
 
 
 def test_a_session_that_an_earlier_run_began_is_called_off_when_it_is_assigned() -> None:
-    call = Call(epoch=3)
+    call = Call(epoch=3, workers_assigned=1)
 
     assert call.see(SessionAssigned(2, WORKER, ASSIGNED)) == (DrainSession(2),)
     assert call.state.status is Status.REASSIGNING
