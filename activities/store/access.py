@@ -6,6 +6,7 @@ digests and nothing that opens a door.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activities.store.failures import store_failures
 from activities.store.tenancy import tenant_transaction
-from domain.errors import NotFound, RuleBroken
+from domain.errors import NotFound, RuleBroken, StoreUnavailable
 from domain.ids import ConversationId, ParticipantId, TenantId
 
 SECRET_BYTES = 32
@@ -28,6 +30,12 @@ JOIN_TOKEN_LIFETIME = timedelta(seconds=60)
 JOIN_TOKEN_RETENTION = timedelta(hours=24)
 # Each new token removes at most so many old ones: more than it adds, and never a long transaction.
 PURGE_ROWS_MAX = 20
+# A join that broke off in the middle is taken back within so long, with these pauses between the attempts;
+# whoever asked waits for it, and should not wait longer than for the join itself.
+UNDO_S_MAX = 5.0
+UNDO_PAUSES_S = (0.1, 0.3, 0.6, 1.0)
+
+log = structlog.get_logger()
 
 
 class JoinTokenUnknown(NotFound):
@@ -65,6 +73,14 @@ class ApiCaller:
 class JoinToken:
     token: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What a join token is for."""
+
+    tenant_id: TenantId
+    conversation_id: ConversationId
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +151,30 @@ class Access:
             )
         return JoinToken(token, expires_at)
 
-    async def redeem_join_token(self, token: str, participant_id: ParticipantId) -> Joined:
-        """Spends the token and makes the caller the conversation's participant, or does neither.
-
-        Raises JoinTokenUnknown, JoinTokenUsed, JoinTokenExpired or AnotherParticipant.
-        """
+    async def invitation(self, token: str) -> Invitation:
+        """What the token is for, whether or not it is still good. Spends nothing. Raises JoinTokenUnknown."""
         found = await self._look_up(_FIND_TOKEN, token)
         if found is None:
             raise JoinTokenUnknown("this join token is not known: ask for a new one")
-        tenant_id, conversation_id = TenantId(found.tenant_id), ConversationId(found.conversation_id)
+        return Invitation(TenantId(found.tenant_id), ConversationId(found.conversation_id))
+
+    async def redeem_join_token(self, token: str, participant_id: ParticipantId) -> Joined:
+        """Spends the token and makes the caller the conversation's participant, or does neither, also where
+        Postgres fails in the middle or the caller is cancelled: then the token is as good as before.
+
+        `participant_id` is new. Raises JoinTokenUnknown, JoinTokenUsed, JoinTokenExpired or
+        AnotherParticipant.
+        """
+        invitation = await self.invitation(token)
+        try:
+            return await self._redeem(token, invitation, participant_id)
+        except (StoreUnavailable, asyncio.CancelledError):
+            # Whether it was stored is not known, and nobody holds the credential.
+            await self._take_back(token, invitation, participant_id)
+            raise
+
+    async def _redeem(self, token: str, invitation: Invitation, participant_id: ParticipantId) -> Joined:
+        tenant_id, conversation_id = invitation.tenant_id, invitation.conversation_id
         credential = secrets.token_urlsafe(SECRET_BYTES)
         async with tenant_transaction(self._engine, tenant_id) as connection:
             spent = await connection.execute(_SPEND, {"tenant_id": tenant_id, "hash": secret_hash(token)})
@@ -164,6 +195,35 @@ class Access:
                     " start a conversation of your own"
                 )
         return Joined(Participant(tenant_id, conversation_id, participant_id), credential)
+
+    async def _take_back(self, token: str, invitation: Invitation, participant_id: ParticipantId) -> None:
+        try:
+            async with asyncio.timeout(UNDO_S_MAX):
+                for pause_s in UNDO_PAUSES_S:
+                    try:
+                        return await self._undo(token, invitation, participant_id)
+                    except StoreUnavailable:
+                        await asyncio.sleep(pause_s)
+                await self._undo(token, invitation, participant_id)
+        except (StoreUnavailable, TimeoutError):
+            # Where the join was stored, its place stays taken until the conversation ends.
+            log.warning("join.not_taken_back", conversation_id=str(invitation.conversation_id))
+
+    async def _undo(self, token: str, invitation: Invitation, participant_id: ParticipantId) -> None:
+        spent = {"tenant_id": invitation.tenant_id, "hash": secret_hash(token)}
+        async with tenant_transaction(self._engine, invitation.tenant_id) as connection:
+            # Waits for a join that is still being stored, so that what follows sees how it ended.
+            await connection.execute(_HOLD, spent)
+            left = await connection.execute(
+                _LEAVE,
+                {
+                    "tenant_id": invitation.tenant_id,
+                    "conversation_id": invitation.conversation_id,
+                    "participant_id": participant_id,
+                },
+            )
+            if left.rowcount == 1:
+                await connection.execute(_UNSPEND, spent)
 
     async def leave(self, participant: Participant) -> None:
         """The credential works no more, and another participant may join. Leaving twice is leaving."""
@@ -220,6 +280,16 @@ _SPEND = text(
     """
     update public.join_tokens set used_at = now()
      where tenant_id = :tenant_id and token_hash = :hash and used_at is null and expires_at > now()
+    """
+)
+_HOLD = text(
+    """
+    select 1 from public.join_tokens where tenant_id = :tenant_id and token_hash = :hash for update
+    """
+)
+_UNSPEND = text(
+    """
+    update public.join_tokens set used_at = null where tenant_id = :tenant_id and token_hash = :hash
     """
 )
 _FATE = text(

@@ -25,21 +25,18 @@ router = APIRouter(prefix="/v1/conversations/{conversation_id}", tags=["particip
 
 @router.post("/join", responses=problems(404, 409, 410, 413, 422, 503))
 async def join(conversation_id: ConversationId, body: Join, services: ServicesOf) -> Joined:
-    """Trades a join token, once, for a credential that is good until the conversation ends."""
+    """Trades a join token, once, for a credential that is good until the conversation ends. A join that fails
+    leaves the token as good as it was."""
+    invitation = await services.access.invitation(body.join_token)
+    if invitation.conversation_id != conversation_id:
+        raise JoinTokenUnknown("this join token belongs to another conversation: ask for a new one")
+    await _open_conversation(services, invitation.tenant_id, conversation_id)
     participant_id = ParticipantId(random_uuid(services.entropy(16)))
     try:
+        # The last that can fail, so that a token is spent for a participant and for nothing else.
         joined = await services.access.redeem_join_token(body.join_token, participant_id)
     except JoinTokenExpired as error:
         raise ApiProblem(HTTPStatus.GONE, error.code, sentence_of(error)) from None
-    participant = joined.participant
-    try:
-        if participant.conversation_id != conversation_id:
-            raise JoinTokenUnknown("this join token belongs to another conversation: ask for a new one")
-        await _open_conversation(services, participant.tenant_id, conversation_id)
-    except BaseException:
-        # Nobody has taken part, so the place must be free for whoever comes with the right token.
-        await services.access.leave(participant)
-        raise
     return Joined(participant_id=participant_id, resume_credential=joined.resume_credential, ice_servers=[])
 
 
