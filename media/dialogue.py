@@ -74,6 +74,8 @@ class Dialogue:
         # The change of the floor with which the participant's latest turn began.
         self._turn_since: EventId | None = None
         self._connected: EventId | None = None
+        # What of the present turn was taken down before its end, and is not answered yet.
+        self._part: EventId | None = None
         self._active_s: float | None = None
         self._over = False
         # What a reply is being made for, and what one was taken back for when a sound came: should the sound
@@ -192,17 +194,28 @@ class Dialogue:
     def turn_ended(self, heard: HeardTurn) -> None:
         if self._over:
             return
-        if not heard.text:
+        if heard.text:
+            self._take_turn(heard, "speech")
+        elif self._part is not None:
+            self._answer(heard, self._part)
+        else:
             self._change_floor(FloorState.LISTENING, "no_words")
             self._make_again()
+
+    def part_heard(self, heard: HeardTurn) -> None:
+        """Taken down now; answered with the rest of the turn, when that is over."""
+        if self._over or not heard.text:
             return
-        self._take_turn(heard, "speech")
+        self._taken_back = None
+        self._part = self._take_down(heard, "speech")
 
     # --- turns -----------------------------------------------------------------------------------------
     def _take_turn(self, heard: HeardTurn, source: Literal["speech", "text"]) -> None:
         self.silence("barge_in")
         self._taken_back = None
-        self._heard = heard
+        self._answer(heard, self._take_down(heard, source))
+
+    def _take_down(self, heard: HeardTurn, source: Literal["speech", "text"]) -> EventId:
         self._turn_id = turn_id = self._turn_id or TurnId(self._mint())
         utterance_id = UtteranceId(self._mint())
         cause = self._scribe.note(
@@ -228,6 +241,12 @@ class Dialogue:
             actor=self._participant(),
         )
         self._page.caption("user", str(utterance_id), heard.text, final=True)
+        return cause
+
+    def _answer(self, heard: HeardTurn, cause: EventId) -> None:
+        """The turn is over; `cause` is its last utterance."""
+        self._heard, self._part = heard, None
+        self._turn_id = turn_id = self._turn_id or TurnId(self._mint())
         self._page.state("thinking")
         if heard.text.endswith("?"):
             self._raise_brows()

@@ -34,7 +34,8 @@ PENDING_MS_MAX = 27_000
 """Audio that may wait for recognition. Beyond it the machine is hopelessly late: the oldest audio is given
 up, and the utterance says how much."""
 PIECES_MAX = 64
-"""Pieces of one utterance, three to nine minutes. Longer speech is handed over as several: see `full`."""
+"""Pieces of one utterance, three to nine minutes. Longer speech is several utterances of one turn: at the
+bound, this one is closed and taken, and the next piece begins another. See `full`."""
 BLIP_MS_MAX = 64
 """A sound this short, on its own, is no speech: a click, a key."""
 BLIP_GAP_MS = 480
@@ -224,6 +225,7 @@ class StreamingRecogniser:
         self._utterances += 1
         self._started_ms: int | None = None
         self._voiced_end_ms = 0
+        self._committed_end_ms = 0
 
     @property
     def active(self) -> bool:
@@ -305,6 +307,9 @@ class StreamingRecogniser:
             return
         if job.commits:
             self._committed.append(self._placed(done))
+            within = [window for window in self._pending if window.end_ms <= job.end_ms]
+            spoken = voiced_spans(within)
+            self._committed_end_ms = spoken[-1].end_ms if spoken else job.end_ms
             self._pending = without_silent_front(
                 [window for window in self._pending if window.start_ms >= job.end_ms]
             )
@@ -328,11 +333,16 @@ class StreamingRecogniser:
         words = joined([part.words for part in parts])
         times: Times = "aligned" if all(part.times == "aligned" for part in parts) else "estimated"
         text = " ".join(word.w for word in words)
-        utterance = Utterance(text, words, times, self._started_ms, self._voiced_end_ms, self._lost_ms)
-        rest = self._pending if self.full else []
-        self._forget()
-        for window in rest:
-            self.feed(window)
+        # What was said beyond the greatest length belongs to the next.
+        ended_ms = self._committed_end_ms if self.full else self._voiced_end_ms
+        utterance = Utterance(text, words, times, self._started_ms, ended_ms, self._lost_ms)
+        if self.full:
+            rest = self._pending
+            self._reset()
+            for window in rest:
+                self.feed(window)
+        else:
+            self._forget()
         return utterance
 
     def finish(self, recogniser: Recogniser, cancelled: threading.Event | None = None) -> Utterance | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -19,7 +19,7 @@ import structlog
 from domain.conversation.floor import Act, Decision, Evidence, Floor, step
 from domain.conversation.floor import Heard as HeardStep
 from domain.conversation.words import Word
-from media.hearing.asr import Job, MoonshineRecogniser, Recogniser, StreamingRecogniser
+from media.hearing.asr import Job, MoonshineRecogniser, Recogniser, StreamingRecogniser, Utterance
 from media.hearing.end_of_turn import EndOfTurn, SmartTurn
 from media.hearing.moonshine import Moonshine, RecognitionCancelled
 from media.hearing.threads import HearingThreads
@@ -61,6 +61,10 @@ class EarListener(Protocol):
     def paused(self, at_ms: int) -> None: ...
 
     def resumed(self, at_ms: int) -> None: ...
+
+    def part_heard(self, heard: HeardTurn) -> None:
+        """The turn is longer than one utterance may be: this much of it is read, and it goes on."""
+        ...
 
     def turn_ended(self, heard: HeardTurn) -> None: ...
 
@@ -122,6 +126,8 @@ class Ear:
         self._offset_ms: int | None = None
         self._evidence: list[Evidence] = []
         self._owed: _Owed | None = None
+        # The latest utterance of the present turn that was handed over before the turn's end.
+        self._part: Utterance | None = None
         self._reading = asyncio.Event()
         self._read_all = False
         self._cancel = threading.Event()
@@ -193,32 +199,45 @@ class Ear:
 
     def _hand_over(self) -> None:
         """Gives the turn away once it is over and read to its end."""
-        if self._owed is None or not self._stream.settled:
+        # Nothing may have been said since its last part.
+        read = self._stream.settled or (self._part is not None and not self._stream.active)
+        if self._owed is None or not read:
             return
         owed, self._owed = self._owed, None
+        part, self._part = self._part, None
         said = self._stream.take()
         self._read_all = False
-        if said is None:
-            return
+        if said is None and part is not None:
+            said = replace(part, text="", words=(), started_ms=part.ended_ms, lost_ms=0)
+        if said is not None:
+            self._listener.turn_ended(self._heard(said, owed.decided_ms))
+
+    def _close_part(self) -> None:
+        """An utterance that is as long as it may be is handed over, so that what follows is neither lost nor
+        gathered without end; the turn goes on with the next one."""
+        part = self._stream.take()
+        if part is not None:
+            self._part = part
+            self._listener.part_heard(self._heard(part, self._now_ms()))
+
+    def _heard(self, said: Utterance, decided_ms: int) -> HeardTurn:
         if said.lost_ms:
             self.lost_ms += said.lost_ms
             log.warning("ear.speech_lost", lost_ms=said.lost_ms)
         offset_ms = self._offset_ms or 0
         ended_ms = said.ended_ms + offset_ms
-        self._listener.turn_ended(
-            HeardTurn(
-                text=said.text,
-                words=tuple(
-                    Word(word.w, word.start_ms + offset_ms, word.end_ms + offset_ms, word.confidence)
-                    for word in said.words
-                ),
-                times=said.times,
-                recogniser=self._models.recogniser.name,
-                started_ms=said.started_ms + offset_ms,
-                ended_ms=ended_ms,
-                end_of_turn_ms=max(0, owed.decided_ms - ended_ms),
-                recognition_ms=max(0, self._now_ms() - owed.decided_ms),
-            )
+        return HeardTurn(
+            text=said.text,
+            words=tuple(
+                Word(word.w, word.start_ms + offset_ms, word.end_ms + offset_ms, word.confidence)
+                for word in said.words
+            ),
+            times=said.times,
+            recogniser=self._models.recogniser.name,
+            started_ms=said.started_ms + offset_ms,
+            ended_ms=ended_ms,
+            end_of_turn_ms=max(0, decided_ms - ended_ms),
+            recognition_ms=max(0, self._now_ms() - decided_ms),
         )
 
     async def _read(self) -> None:
@@ -239,8 +258,12 @@ class Ear:
                 finally:
                     self._job = None
                 self._stream.accept(done)
+                if self._stream.full:
+                    self._close_part()
                 if self._stream.settled:
                     self._evidence.append(Evidence(pause, text=self._stream.so_far()))
+                elif self._part is not None and not self._stream.active:
+                    self._evidence.append(Evidence(pause, text=self._part.text))
                 self._hand_over()
 
     def _next_job(self) -> Job | None:

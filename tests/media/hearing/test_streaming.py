@@ -194,6 +194,30 @@ def test_an_utterance_of_the_greatest_length_hands_over_without_losing_the_next_
     assert sum(word.end_ms - word.start_ms for word in words) >= stream.at_ms * 0.9
 
 
+def test_what_was_said_beyond_the_greatest_length_is_kept_once_and_in_its_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given an utterance of the greatest length, when a pause and more speech follow before it is taken
+    monkeypatch.setattr(asr, "PIECES_MAX", 1)
+    stream, reader = Stream(), ScriptedRecogniser()
+    stream.speak(9_600)
+    job = stream.recogniser.partial_job()
+    assert job is not None
+    stream.recogniser.accept(job.run(reader))
+    stream.be_silent(640)
+    stream.speak(1_280)
+    stream.be_silent(640)
+    first = stream.recogniser.take()
+
+    # Then the next one holds what follows the piece, and nothing of it twice
+    rest = stream.recogniser.final_job()
+    assert first is not None
+    assert rest is not None
+    assert len(rest.pcm16) // 32 <= rest.end_ms - rest.start_ms
+    assert first.ended_ms == rest.start_ms == job.end_ms
+    assert rest.end_ms == stream.at_ms
+
+
 def test_a_click_is_forgotten_and_the_speech_long_after_it_begins_by_itself() -> None:
     stream = Stream()
     stream.hear(WINDOW_MS, 0.9)

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
+import pytest
 
+from media.hearing import asr
 from media.hearing.ear import Ear, HeardTurn
 from media.hearing.threads import HearingThreads
 from media.sound import Downsampler
@@ -25,6 +28,8 @@ class Listener:
 
     told: list[tuple[str, int]] = field(default_factory=list)
     turns: list[HeardTurn] = field(default_factory=list)
+    parts: list[HeardTurn] = field(default_factory=list)
+    heard: list[HeardTurn] = field(default_factory=list)
     turn: asyncio.Event = field(default_factory=asyncio.Event)
 
     def voice_began(self, at_ms: int) -> None:
@@ -42,9 +47,17 @@ class Listener:
     def resumed(self, at_ms: int) -> None:
         self.told.append(("resumed", at_ms))
 
+    def part_heard(self, heard: HeardTurn) -> None:
+        self.parts.append(heard)
+        self.heard.append(heard)
+
     def turn_ended(self, heard: HeardTurn) -> None:
         self.turns.append(heard)
+        self.heard.append(heard)
         self.turn.set()
+
+    def said(self) -> str:
+        return " ".join(heard.text for heard in self.heard).lower()
 
     def names(self) -> list[str]:
         return [name for name, _ in self.told]
@@ -97,6 +110,11 @@ def silence(seconds: float) -> np.ndarray:
     return np.zeros(int(seconds * 48_000), np.int16)
 
 
+def without_silence(samples: np.ndarray) -> np.ndarray:
+    (loud,) = np.nonzero(np.abs(samples.astype(np.int32)) > 300)
+    return samples[loud[0] : loud[-1] + 1]
+
+
 async def test_a_question_is_one_turn_with_its_words_in_their_place(models: Models, speak: Speak) -> None:
     # Given a session whose timeline stands at ten seconds, when a question is asked after half a second
     question = speak("When will my claim be paid?")
@@ -144,6 +162,32 @@ async def test_speech_beside_the_persona_is_an_interruption_and_then_a_turn(
     # Then the interruption is told before the words are
     assert rig.listener.names()[0] == "interrupted"
     assert "cost" in rig.listener.turns[0].text.lower()
+
+
+async def test_speech_that_is_longer_than_an_utterance_may_be_is_handed_over_in_parts_and_none_is_lost(
+    models: Models, speak: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given utterances of one short piece at most, when somebody says a long sentence in one breath
+    monkeypatch.setattr(asr, "PIECES_MAX", 1)
+    monkeypatch.setattr(asr, "PIECE_MS_MAX", 4_000)
+    monkeypatch.setattr(asr, "PIECE_MS_MIN", 2_000)
+    sentence = "First the pipe burst and then the cellar was full of water and the boiler stood in it"
+    more = " and my neighbour helped us to carry the furniture up to the garage and the garden"
+    async with hearing(models, start_ms=10_000) as rig:
+        breath = [without_silence(speak(text)) for text in (sentence + more, more)]
+        await rig.hear(np.concatenate([silence(0.5), *breath, silence(2.5)]))
+        async with asyncio.timeout(8):
+            while rig.listener.said().count("garden") < 2:
+                rig.listener.turn.clear()
+                await rig.listener.turn.wait()
+
+    # Then it was read in parts that follow one another, and no word of it is missing
+    assert rig.listener.parts
+    spans = [(heard.started_ms, heard.ended_ms) for heard in rig.listener.heard]
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    for word in ("pipe", "cellar", "boiler", "furniture", "garage"):
+        assert word in rig.listener.said()
+    assert rig.ear.lost_ms == 0
 
 
 async def test_silence_and_noise_are_no_turn(models: Models) -> None:

@@ -27,12 +27,14 @@ from domain.events.catalogue import (
     SentenceInterrupted,
     SentencePlayed,
     SentenceSynthesised,
+    UtteranceTranscribed,
     Verdict,
 )
 from domain.ids import ParticipantId, TenantId, conversation_stream
 from domain.ports import EventStore, Offer
 from media.errors import AnotherParticipant, BadOffer, TooManyOffers
 from media.hearing.ear import HeardTurn
+from tests.causes import links, unexplained
 from tests.media.session.rig import Breakable, Caller, Models, live_call, new_event, offer_of, persona
 
 Speak = Callable[[str], np.ndarray]
@@ -321,3 +323,37 @@ async def test_every_fact_of_a_sentence_names_the_event_that_committed_it(
             if isinstance(event.payload, SentenceSynthesised | SentencePlayed)
         }
         assert followed == {(event_id, sentence_id) for sentence_id, event_id in committed.items()}
+
+
+async def test_a_turn_in_parts_is_one_turn_and_one_question(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a caller who has heard the greeting
+    async with live_call(models, event_store, tenant_id, tmp_path) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+
+        # When they say more than one utterance can hold, and nothing after its last part
+        dialogue = call.dialogue()
+        dialogue.voice_began(0)
+        dialogue.part_heard(words("The pipe burst."))
+        dialogue.part_heard(words("Then the boiler stood in water."))
+        assert call.answerer.prompts == []
+        dialogue.turn_ended(words(""))
+        await call.caller.until(
+            lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"], 20
+        )
+        await call.end()
+
+        # Then both parts stand in the record as one turn, and were answered once, together
+        parts = await call.of(UtteranceTranscribed)
+        assert [part.text for part in parts] == ["The pipe burst.", "Then the boiler stood in water."]
+        assert len({part.turn_id for part in parts}) == 1
+        assert [p.question for p in call.answerer.prompts] == [
+            "The pipe burst. Then the boiler stood in water."
+        ]
+        assert unexplained(links(await call.events())) == []
+
+
+def words(text: str) -> HeardTurn:
+    return HeardTurn(text, (), "none", "scripted", 0, 100, 0.0, 0.0)
