@@ -17,6 +17,7 @@ from domain.events.catalogue import (
     UtteranceTranscribed,
 )
 from domain.ids import TenantId
+from domain.mind.persona import PublishedPersona
 from domain.ports import EventStore
 from tests.causes import links, unexplained
 from tests.media.session.rig import Caller, Models, live_call, persona
@@ -24,11 +25,9 @@ from tests.media.session.rig import Caller, Models, live_call, persona
 Speak = Callable[[str], np.ndarray]
 
 
-async def test_a_whole_session_has_a_cause_for_every_event(
-    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path, speak: Speak
-) -> None:
-    # Given a policy that hands over to a person, and a long answer
-    published = persona(
+def handing_over() -> PublishedPersona:
+    """A policy that hands over to a person, by what the caller says and by what the persona would."""
+    return persona(
         guardrails=[
             {
                 "guardrail_name": "danger",
@@ -46,9 +45,17 @@ async def test_a_whole_session_has_a_cause_for_every_event(
             },
         ]
     )
+
+
+async def test_a_whole_session_has_a_cause_for_every_event(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path, speak: Speak
+) -> None:
+    # Given a policy that hands over to a person, and a long answer
     long = "First we look at the report, then at the photographs, and then at every receipt that you sent us."
     lines = [long, "We will pay you on Monday."]
-    async with live_call(models, event_store, tenant_id, tmp_path, lines=lines, published=published) as call:
+    async with live_call(
+        models, event_store, tenant_id, tmp_path, lines=lines, published=handing_over()
+    ) as call:
         await call.join()
         await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
 
