@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ops.media_hosts import MediaHosts
 
 
 class Settings(BaseSettings):
@@ -31,6 +33,8 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8460"
     media_host: str = "127.0.0.1"
     media_port: int = Field(default=0, ge=0, le=65535)
+    # The hosts and networks that media workers are on; the API sends offers nowhere else.
+    media_hosts: str = "127.0.0.0/8,::1,localhost"
     sessions_max: int = Field(default=2, ge=1, le=64)
     device: str = "auto"
     log_level: str = "info"
@@ -39,3 +43,9 @@ class Settings(BaseSettings):
     continue_as_new_messages: int = Field(default=1000, ge=5)
     sweep_interval_s: float = Field(default=60.0, ge=0.5)
     tenant_id: UUID | None = None
+
+    @field_validator("media_hosts")
+    @classmethod
+    def _are_hosts(cls, text: str) -> str:
+        MediaHosts.parse(text)
+        return text

@@ -7,7 +7,8 @@ import structlog
 
 from domain.ids import ConversationId, ParticipantId
 from domain.ports import OfferRefused
-from ops.api.ports import WorkerRefused, WorkerUnavailable
+from ops.api.ports import WorkerAddressRefused, WorkerRefused, WorkerUnavailable
+from ops.media_hosts import MediaHosts
 
 # The worker gathers its candidates and makes its answer within this, or the page asks again.
 FORWARD_S_MAX = 5.0
@@ -25,22 +26,24 @@ def control_client() -> httpx.AsyncClient:
         limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=8),
         # Addresses are inside the installation, whatever proxy the environment names for the outside.
         trust_env=False,
+        # Another host than the one that was asked for has not been looked at.
+        follow_redirects=False,
     )
 
 
 class HttpMediaControl:
-    """The `MediaControl` port."""
+    """The `MediaControl` port. Sends to `hosts` only: addresses come out of the log, and whoever can write
+    there must not learn the secret, nor reach what only this process can."""
 
-    def __init__(self, client: httpx.AsyncClient, *, control_secret: str) -> None:
-        self._client = client
+    def __init__(self, client: httpx.AsyncClient, *, control_secret: str, hosts: MediaHosts) -> None:
+        self._client, self._hosts = client, hosts
         self._headers = {"Authorization": f"Bearer {control_secret}"}
 
     async def offer(
         self, address: str, conversation_id: ConversationId, participant_id: ParticipantId, sdp: str
     ) -> str:
         response = await self._post(
-            f"{address}/sessions/{conversation_id}/offer",
-            {"participant_id": str(participant_id), "sdp": sdp},
+            address, conversation_id, "offer", {"participant_id": str(participant_id), "sdp": sdp}
         )
         match response.status_code:
             case 200:
@@ -58,12 +61,24 @@ class HttpMediaControl:
         self, address: str, conversation_id: ConversationId, participant_id: ParticipantId
     ) -> None:
         response = await self._post(
-            f"{address}/sessions/{conversation_id}/leave", {"participant_id": str(participant_id)}
+            address, conversation_id, "leave", {"participant_id": str(participant_id)}
         )
         if response.status_code not in (200, 202, 404):
             raise self._odd(response)
 
-    async def _post(self, url: str, body: dict[str, str]) -> httpx.Response:
+    async def _post(
+        self, address: str, conversation_id: ConversationId, what: str, body: dict[str, str]
+    ) -> httpx.Response:
+        refusal = self._hosts.refusal(address)
+        if refusal is not None:
+            log.error(
+                "media_control.address_refused", reason=refusal.value, conversation_id=str(conversation_id)
+            )
+            raise WorkerAddressRefused(
+                "the media worker of this conversation is not one that this installation sends offers to;"
+                " whoever runs it finds the reason in the log of the API"
+            )
+        url = f"{address}/sessions/{conversation_id}/{what}"
         try:
             return await self._client.post(url, json=body, headers=self._headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -24,6 +24,12 @@ class WorkerUnavailable(Unavailable):
     code = "media_worker_unavailable"
 
 
+class WorkerAddressRefused(WorkerUnavailable):
+    """The log names a media worker on a host that is not one of this installation's."""
+
+    code = "media_address_refused"
+
+
 class WorkflowsUnavailable(Unavailable):
     """Temporal did not answer in time."""
 
@@ -50,11 +56,11 @@ class MediaControl(Protocol):
     async def offer(
         self, address: str, conversation_id: ConversationId, participant_id: ParticipantId, sdp: str
     ) -> str:
-        """The SDP of the answer. Raises WorkerRefused or WorkerUnavailable."""
+        """The SDP of the answer. Raises WorkerRefused, WorkerUnavailable or WorkerAddressRefused."""
         ...
 
     async def leave(
         self, address: str, conversation_id: ConversationId, participant_id: ParticipantId
     ) -> None:
-        """Raises WorkerUnavailable. A session that is gone already is left."""
+        """Raises WorkerUnavailable or WorkerAddressRefused. A session that is gone already is left."""
         ...

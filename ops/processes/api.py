@@ -36,6 +36,7 @@ from ops.api.media_control import HttpMediaControl, control_client
 from ops.api.runs import TemporalRuns
 from ops.api.services import Services
 from ops.logs import configure_logs, quiet_loop_errors
+from ops.media_hosts import MediaHosts
 from ops.processes.temporal_client import connect
 from ops.settings import Settings
 
@@ -92,7 +93,11 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
                     engine, store, embedder=LateMiniLm(settings.models_dir), executor=embedding
                 ),
                 runs=TemporalRuns(client, continue_after_messages=settings.continue_as_new_messages),
-                media=HttpMediaControl(control, control_secret=settings.control_secret.get_secret_value()),
+                media=HttpMediaControl(
+                    control,
+                    control_secret=settings.control_secret.get_secret_value(),
+                    hosts=MediaHosts.parse(settings.media_hosts),
+                ),
                 store_ready=functools.partial(_answers, engine),
                 now=lambda: datetime.now(UTC),
                 entropy=secrets.token_bytes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
 import httpx
@@ -14,10 +14,12 @@ from domain.ports import Offer, OfferRefused
 from media.errors import AnotherParticipant, BadOffer, NoSession
 from ops.api import media_control
 from ops.api.media_control import ANSWER_BYTES_MAX, HttpMediaControl
-from ops.api.ports import MediaControl, WorkerRefused, WorkerUnavailable
+from ops.api.ports import MediaControl, WorkerAddressRefused, WorkerRefused, WorkerUnavailable
+from ops.media_hosts import MediaHosts
 from ops.processes.control import control_app
 from tests.fakes.api import FakeMedia
 
+HOSTS = MediaHosts.parse("worker.test, 127.0.0.1")
 SECRET = "the control secret of the tests"
 CONVERSATION = ConversationId(uuid4())
 ANNA, BEN = ParticipantId(uuid4()), ParticipantId(uuid4())
@@ -61,7 +63,7 @@ async def control(request: pytest.FixtureRequest) -> AsyncIterator[MediaControl]
         yield fake
         return
     async with _client(_Worker()) as client:
-        yield HttpMediaControl(client, control_secret=SECRET)
+        yield HttpMediaControl(client, control_secret=SECRET, hosts=HOSTS)
 
 
 async def test_an_offer_is_answered_again_and_again_for_its_participant(control: MediaControl) -> None:
@@ -93,12 +95,52 @@ async def test_leaving_twice_is_leaving(control: MediaControl) -> None:
 
 async def test_a_worker_that_is_not_there_is_unavailable() -> None:
     async with httpx.AsyncClient(timeout=1) as client:
-        nobody = HttpMediaControl(client, control_secret=SECRET)
-        for address in ("http://127.0.0.1:9", "no address"):
-            with pytest.raises(WorkerUnavailable):
-                await nobody.offer(address, CONVERSATION, ANNA, "v=0")
-            with pytest.raises(WorkerUnavailable):
-                await nobody.leave(address, CONVERSATION, ANNA)
+        nobody = HttpMediaControl(client, control_secret=SECRET, hosts=HOSTS)
+        with pytest.raises(WorkerUnavailable):
+            await nobody.offer("http://127.0.0.1:9", CONVERSATION, ANNA, "v=0")
+        with pytest.raises(WorkerUnavailable):
+            await nobody.leave("http://127.0.0.1:9", CONVERSATION, ANNA)
+
+
+async def test_nothing_is_sent_to_a_host_that_is_no_media_workers() -> None:
+    # Given somebody who listens on a host that was not named
+    sent: list[httpx.Request] = []
+    async with httpx.AsyncClient(transport=httpx.MockTransport(_overheard(sent))) as client:
+        control = HttpMediaControl(client, control_secret=SECRET, hosts=HOSTS)
+
+        # When the log names their address
+        for address in ("http://127.0.0.2:80", "http://evil.test:80", "http://127.0.0.1:80/path", "none"):
+            with pytest.raises(WorkerAddressRefused):
+                await control.offer(address, CONVERSATION, ANNA, "v=0")
+            with pytest.raises(WorkerAddressRefused):
+                await control.leave(address, CONVERSATION, ANNA)
+
+    # Then they hear nothing
+    assert sent == []
+
+
+async def test_a_worker_that_points_elsewhere_is_not_followed() -> None:
+    sent: list[httpx.Request] = []
+    async with media_control.control_client() as bounded:
+        follows = bounded.follow_redirects
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(_overheard(sent)), follow_redirects=follows
+    ) as client:
+        control = HttpMediaControl(client, control_secret=SECRET, hosts=HOSTS)
+        with pytest.raises(WorkerUnavailable):
+            await control.offer(FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0")
+
+    assert [str(request.url.host) for request in sent] == ["worker.test"]
+
+
+def _overheard(sent: list[httpx.Request]) -> Callable[[httpx.Request], httpx.Response]:
+    """Sends whoever comes to another host."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(307, headers={"Location": "http://evil.test:80/"})
+
+    return answer
 
 
 async def test_a_worker_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +149,7 @@ async def test_a_worker_that_accepts_and_says_nothing_is_given_up(monkeypatch: p
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         async with media_control.control_client() as client:
             with pytest.raises(WorkerUnavailable):
-                await HttpMediaControl(client, control_secret=SECRET).offer(
+                await HttpMediaControl(client, control_secret=SECRET, hosts=HOSTS).offer(
                     address, CONVERSATION, ANNA, "v=0"
                 )
 
@@ -115,7 +157,7 @@ async def test_a_worker_that_accepts_and_says_nothing_is_given_up(monkeypatch: p
 async def test_a_worker_with_another_secret_is_unavailable() -> None:
     async with _client(_Worker()) as client:
         with pytest.raises(WorkerUnavailable):
-            await HttpMediaControl(client, control_secret="another").offer(
+            await HttpMediaControl(client, control_secret="another", hosts=HOSTS).offer(
                 FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0"
             )
 
@@ -125,6 +167,6 @@ async def test_an_answer_beyond_its_bound_is_no_answer() -> None:
     worker.answers_with = "v" * (ANSWER_BYTES_MAX + 1)
     async with _client(worker) as client:
         with pytest.raises(WorkerUnavailable):
-            await HttpMediaControl(client, control_secret=SECRET).offer(
+            await HttpMediaControl(client, control_secret=SECRET, hosts=HOSTS).offer(
                 FakeMedia.ADDRESS, CONVERSATION, ANNA, "v=0"
             )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import socket
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from domain.ids import ConversationId, TenantId
+from ops.api.app import create_app
+from ops.api.media_control import HttpMediaControl, control_client
 from ops.api.models import SDP_CHARS_MAX
 from ops.api.services import Services
+from ops.media_hosts import MediaHosts
+from tests.api_fixtures import PUBLIC_URL
 from tests.fakes.api import FakeMedia
 from tests.fakes.conversation_log import Log
 from tests.integration.api.expectations import assert_problem
@@ -162,6 +169,36 @@ async def test_an_offer_goes_to_the_newest_worker(
     response = await anyone.post(_path(conversation, "offer"), json=OFFER, headers=_bearer(joined))
 
     assert response.status_code == 200
+
+
+async def test_an_offer_to_a_host_that_is_no_media_workers_is_refused_and_sent_nowhere(
+    services: Services, conversation: dict[str, Any], joined: dict[str, Any], conversation_log: Log
+) -> None:
+    # Given an address in the log that is not of this installation, where somebody listens
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        somebody.setblocking(False)
+        await conversation_log.assign(
+            conversation["conversation_id"], address=f"http://127.0.0.1:{somebody.getsockname()[1]}"
+        )
+        async with control_client() as client:
+            control = HttpMediaControl(client, control_secret="s3cret", hosts=MediaHosts.parse("10.0.0.0/8"))
+            app = create_app(dataclasses.replace(services, media=control))
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL) as api:
+                # When the participant offers and leaves
+                with capture_logs() as logs:
+                    offered = await api.post(
+                        _path(conversation, "offer"), json=OFFER, headers=_bearer(joined)
+                    )
+                left = await api.post(_path(conversation, "leave"), headers=_bearer(joined))
+
+        # Then nobody connected, the log says why, and leaving works
+        with pytest.raises(BlockingIOError):
+            somebody.accept()
+    assert_problem(offered, 503, "media_address_refused")
+    assert "127.0.0.1" not in offered.text
+    [told] = [line for line in logs if line["event"] == "media_control.address_refused"]
+    assert (told["reason"], told["conversation_id"]) == ("host_not_allowed", conversation["conversation_id"])
+    assert left.status_code == 202
 
 
 async def test_a_silent_worker_is_unavailable(
