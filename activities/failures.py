@@ -5,27 +5,22 @@ A workflow's history is kept, and what was said must never get there; not even i
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 import structlog
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from domain.errors import InvalidInput, NotFound, RuleBroken, VivavoceError
+from domain.errors import InvalidInput, NotFound, RuleBroken, VivavoceError, first_of, told
 
 log = structlog.get_logger()
 
 UNEXPECTED = "unexpected"
-# Frames that a log line names; the innermost say most.
-FRAMES_LOGGED_MAX = 12
 
 
 def failure_of(error: BaseException) -> ApplicationError:
     """A broken rule or a bad input is not tried again; a dependency that failed is."""
-    if isinstance(error, BaseExceptionGroup):
-        # What a task group collects is told by its first member; the others were cancelled because of it.
-        return failure_of(error.exceptions[0])
+    error = first_of(error)
     if isinstance(error, ApplicationError):
         return error
     if isinstance(error, VivavoceError):
@@ -52,15 +47,5 @@ class _CodesOnly(ActivityInboundInterceptor):
             failure = failure_of(error)
             if failure.type == UNEXPECTED:
                 # Places and kinds, since the text of an error can quote what it choked on.
-                log.error("activity.failed", activity=input.fn.__name__, **_described(error))
+                log.error("activity.failed", activity=input.fn.__name__, **told(error))
             raise failure from None
-
-
-def _described(error: BaseException) -> dict[str, object]:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED_MAX:]
-    return {
-        "error": type(error).__name__,
-        "where": [f"{frame.filename}:{frame.lineno}" for frame in frames],
-    }

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import traceback
+
 from domain.ids import StreamId
+
+# Places that an error is told with; the innermost say most.
+PLACES_TOLD_MAX = 12
 
 
 class VivavoceError(Exception):
     """The root of every error that this product raises on purpose. `code` is stable and safe to log."""
 
     code = "error"
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What a task group collects is told by its first member; the others were cancelled because of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def told(error: BaseException) -> dict[str, object]:
+    """What a log may hold of an error: its type, its code where it is one of ours, and the places in the code
+    that it passed through, outermost first. Its text can quote what people said, and is not among it."""
+    error = first_of(error)
+    frames = traceback.extract_tb(error.__traceback__)[-PLACES_TOLD_MAX:]
+    code = {"code": error.code} if isinstance(error, VivavoceError) else {}
+    where = [f"{frame.filename}:{frame.lineno}" for frame in frames]
+    return {"error": type(error).__name__, **code, "where": where}
 
 
 class RuleBroken(VivavoceError):

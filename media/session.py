@@ -10,7 +10,7 @@ from random import Random
 import av
 import structlog
 
-from domain.errors import StoreError
+from domain.errors import StoreError, first_of
 from domain.events.canonical import Json
 from domain.events.catalogue import (
     EndReason,
@@ -132,7 +132,8 @@ class Session:
                 for task in background:
                     task.cancel()
         except* StoreError as refused:
-            raise _first(refused) from refused
+            # One refusal stands for all of them.
+            raise first_of(refused) from refused
         finally:
             self._tasks = None
             self._parts.studio.leave(self._seat)
@@ -412,13 +413,3 @@ class Session:
     def _send(self, message: dict[str, Json]) -> None:
         if self._live is not None:
             self._live.tell(message)
-
-
-def _first(group: BaseExceptionGroup[StoreError]) -> StoreError:
-    """One refusal stands for all of them."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, StoreError):
-        raise TypeError("only the store's refusals are caught here") from error
-    return error

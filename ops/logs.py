@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from domain.errors import VivavoceError
+from domain.errors import first_of, told
 
 log = structlog.get_logger()
 
@@ -52,8 +51,6 @@ WITHHELD_FIELDS = frozenset(
 WITHHELD = "[withheld]"
 # Deeper structures than this have no place in a log line; they are withheld whole.
 FIELD_DEPTH_MAX = 4
-# Frames that a line names; the innermost say most.
-FRAMES_LOGGED_MAX = 12
 
 # Libraries that tell each packet or each request at level info.
 _QUIET_LOGGERS = ("aioice", "aiortc", "httpx", "httpcore", "uvicorn.access", "temporalio.activity")
@@ -107,16 +104,10 @@ def name_places(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     error = _error_of(event.pop("exc_info", None))
     if error is None:
         return event
-    error = _first(error)
-    if event.get("_from_structlog") is False and (words := str(error)):
+    if event.get("_from_structlog") is False and (words := str(first_of(error))):
         # Libraries like to repeat the error's text in their message; our events are fixed.
         event["event"] = event["event"].replace(words, WITHHELD)
-    event.setdefault("error", type(error).__name__)
-    if isinstance(error, VivavoceError):
-        event.setdefault("code", error.code)
-    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED_MAX:]
-    event.setdefault("where", [f"{frame.filename}:{frame.lineno}" for frame in frames])
-    return event
+    return {**told(error), **event}
 
 
 def _error_of(exc_info: object) -> BaseException | None:
@@ -126,13 +117,6 @@ def _error_of(exc_info: object) -> BaseException | None:
     if isinstance(exc_info, tuple):
         return exc_info[1] if isinstance(exc_info[1], BaseException) else None
     return sys.exception() if exc_info else None
-
-
-def _first(error: BaseException) -> BaseException:
-    """What a task group collects is told by its first member; the others were cancelled because of it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def withhold_personal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

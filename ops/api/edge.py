@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import traceback
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.errors import told
 from ops.api.problem import RETRY_AFTER_S, problem_response
 
 BODY_BYTES_MAX = 512 * 1024
@@ -25,7 +25,6 @@ BODY_BYTES_MAX = 512 * 1024
 PERSONA_BYTES_MAX = 9 * 1024 * 1024
 BODY_READ_S_MAX = 30.0
 REQUESTS_AT_ONCE_MAX = 256
-FRAMES_LOGGED_MAX = 12
 
 PERSONAS_PATH = "/v1/personas"
 PAGE_POLICY = (
@@ -133,7 +132,7 @@ class LastResort:
         try:
             await self._app(scope, receive, observed)
         except Exception as error:  # noqa: BLE001  # The top of a request.
-            log.error("api.unexpected_error", error=type(error).__name__, place=_frames(error))
+            log.error("api.unexpected_error", **told(error))
             if started:
                 raise RuntimeError("an answer broke off after it had begun") from None
             answer = problem_response(
@@ -142,11 +141,6 @@ class LastResort:
                 "Something failed that should not. The log of the API says where.",
             )
             await answer(scope, receive, send)
-
-
-def _frames(error: Exception) -> list[str]:
-    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED_MAX:]
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 class ProtectiveHeaders:

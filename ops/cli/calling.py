@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from activities.personas import load_persona_file
+from domain.errors import first_of
 from domain.ids import PersonaId
 from ops.caller.api import Api
 from ops.caller.document import SavedFiles
@@ -29,7 +30,6 @@ from ops.stack.example import example_of
 from ops.stack.folder import DataFolder, Run
 from ops.stack.plan import Plan as StackPlan
 from ops.stack.running import running
-from ops.stack.supervisor import first_of
 from workflows.contracts import RELEASE
 
 TICK_S = 0.5

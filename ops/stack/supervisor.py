@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.errors import first_of
 from ops.cli.errors import Stop
 from ops.stack.child import Child, ChildSpec, Task, birth, trim
 from ops.stack.restarts import RESTARTS_MAX, RESTARTS_WINDOW_S, Restarts
@@ -184,10 +185,3 @@ async def _answers(spec: ChildSpec) -> bool:
         return await asyncio.wait_for(spec.ready(), PROBE_TIMEOUT_S)
     except (OSError, TimeoutError):
         return False
-
-
-def first_of(failure: Exception) -> Exception:
-    """Of several failures, the one that ended the others."""
-    while isinstance(failure, ExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import structlog
 
-from domain.errors import NotFound
+from domain.errors import PLACES_TOLD_MAX, NotFound
 from ops.logs import (
     FIELD_DEPTH_MAX,
-    FRAMES_LOGGED_MAX,
     WITHHELD,
     WITHHELD_FIELDS,
     configure_logs,
@@ -229,12 +228,12 @@ def test_the_innermost_places_are_told(lines: io.StringIO) -> None:
     configure_logs("info", as_json=True, stream=lines)
 
     try:
-        _chain(WORDS, 2 * FRAMES_LOGGED_MAX)
+        _chain(WORDS, 2 * PLACES_TOLD_MAX)
     except KeyError:
         structlog.get_logger().exception("turn.failed")
 
     where = _last(lines)["where"]
-    assert len(where) == FRAMES_LOGGED_MAX
+    assert len(where) == PLACES_TOLD_MAX
     assert where[-1].endswith(f":{_choke.__code__.co_firstlineno + 3}")
 
 

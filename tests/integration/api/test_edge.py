@@ -305,5 +305,8 @@ async def test_an_error_nobody_foresaw_is_a_problem_and_its_text_is_not_logged(
     monkeypatch.setattr(services.conversations, "page", broken)
 
     assert_problem(await program.get("/v1/conversations"), 500, "internal")
-    assert "api.unexpected_error" in logged.getvalue()
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    [told] = [line for line in lines if line["event"] == "api.unexpected_error"]
+    assert told["error"] == "ValueError"
+    assert "test_edge.py:" in told["where"][-1]
     assert "Grace" not in logged.getvalue()

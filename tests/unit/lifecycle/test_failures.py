@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.failures import UNEXPECTED, failure_of
+from activities.failures import UNEXPECTED, CodesOnly, failure_of
 from domain.errors import NotFound, StaleEpoch, StoreUnavailable, VivavoceError
 from domain.ids import StreamId
 
@@ -45,3 +47,27 @@ def test_a_failure_that_is_a_code_already_stays_as_it_is() -> None:
     error = ApplicationError("no_vacancy", type="no_vacancy")
 
     assert failure_of(error) is error
+
+
+class _Choking(ActivityInboundInterceptor):
+    """An activity that fails with what it was given."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> None:  # noqa: A002
+        raise ValueError(f"no entry for {input.args[0]}")
+
+
+async def test_what_nobody_foresaw_is_logged_by_kind_and_place_without_its_text() -> None:
+    async def look_up(_: str) -> None: ...
+
+    given = ExecuteActivityInput(fn=look_up, args=["Ada Lovelace"], executor=None, headers={})
+    with capture_logs() as logs, pytest.raises(ApplicationError) as failed:
+        await CodesOnly().intercept_activity(_Choking()).execute_activity(given)
+
+    [line] = logs
+    assert (line["event"], line["error"]) == ("activity.failed", "ValueError")
+    assert "test_failures.py:" in line["where"][-1]
+    assert "Ada" not in str(line)
+    assert (failed.value.type, failed.value.__cause__) == (UNEXPECTED, None)
