@@ -73,36 +73,23 @@ class ConversationActivities:
 
     @activity.defn
     async def append_started(self, request: AppendStarted) -> Stored:
-        event = _event(
-            request.conversation_id,
-            request.event_id,
-            request.occurred_at,
+        return await self._append_own(
+            request,
             ConversationStarted(),
             await self._standing(request.tenant_id, request.conversation_id, request.cause),
         )
-        return await self._append(request.tenant_id, request.conversation_id, event, request.epoch)
 
     @activity.defn
     async def append_media_lost(self, request: AppendLost) -> Stored:
-        event = _event(
-            request.conversation_id,
-            request.event_id,
-            request.occurred_at,
-            MediaLost(worker_id=request.worker_id, reason=request.reason),
-            request.cause,
+        return await self._append_own(
+            request, MediaLost(worker_id=request.worker_id, reason=request.reason), request.cause
         )
-        return await self._append(request.tenant_id, request.conversation_id, event, request.epoch)
 
     @activity.defn
     async def append_media_unavailable(self, request: AppendUnavailable) -> Stored:
-        event = _event(
-            request.conversation_id,
-            request.event_id,
-            request.occurred_at,
-            MediaUnavailable(reason=request.reason, waited_ms=request.waited_ms),
-            request.cause,
+        return await self._append_own(
+            request, MediaUnavailable(reason=request.reason, waited_ms=request.waited_ms), request.cause
         )
-        return await self._append(request.tenant_id, request.conversation_id, event, request.epoch)
 
     @activity.defn
     async def seal_conversation(self, request: SealConversation) -> Sealed:
@@ -164,6 +151,12 @@ class ConversationActivities:
             )
         except (VersionConflict, StreamSealed):
             return
+
+    async def _append_own(
+        self, request: AppendStarted | AppendLost | AppendUnavailable, payload: Payload, cause: EventId | None
+    ) -> Stored:
+        event = _event(request.conversation_id, request.event_id, request.occurred_at, payload, cause)
+        return await self._append(request.tenant_id, request.conversation_id, event, request.epoch)
 
     async def _append(
         self,

@@ -6,8 +6,9 @@ for an activity, and continue-as-new finds nothing half done.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
@@ -69,12 +70,15 @@ with workflow.unsafe.imports_passed_through():
         MediaSessionEnded,
         MediaSessionInput,
         SealConversation,
+        Stored,
         append_media_lost,
         append_started,
         load_conversation,
         seal_conversation,
     )
     from workflows.media_session import REFUSALS, MediaSessionWorkflow
+
+Request = TypeVar("Request")
 
 
 def media_session_id(conversation_id: object, epoch: int) -> str:
@@ -262,7 +266,7 @@ class ConversationWorkflow:
         self._note(DrainOrdered(action.epoch))
 
     async def _record_started(self, action: RecordStarted) -> None:
-        await workflow.execute_activity(
+        await _append(
             append_started,
             AppendStarted(
                 tenant_id=self._given.tenant_id,
@@ -272,14 +276,11 @@ class ConversationWorkflow:
                 occurred_at=workflow.now(),
                 cause=action.cause,
             ),
-            schedule_to_close_timeout=APPEND_TIMEOUT,
-            start_to_close_timeout=APPEND_ATTEMPT_TIMEOUT,
-            retry_policy=APPEND_RETRY,
         )
 
     async def _record_lost(self, action: RecordLost) -> None:
         self._lost_event_id = EventId(workflow.uuid7())
-        await workflow.execute_activity(
+        await _append(
             append_media_lost,
             AppendLost(
                 tenant_id=self._given.tenant_id,
@@ -291,9 +292,6 @@ class ConversationWorkflow:
                 worker_id=action.worker_id,
                 reason=action.reason,
             ),
-            schedule_to_close_timeout=APPEND_TIMEOUT,
-            start_to_close_timeout=APPEND_ATTEMPT_TIMEOUT,
-            retry_policy=APPEND_RETRY,
         )
 
     async def _seal(self, action: Seal) -> None:
@@ -316,3 +314,13 @@ class ConversationWorkflow:
             retry_policy=APPEND_RETRY,
         )
         self._note(SealStored())
+
+
+async def _append(stub: Callable[[Request], Awaitable[Stored]], request: Request) -> None:
+    await workflow.execute_activity(
+        stub,
+        request,
+        schedule_to_close_timeout=APPEND_TIMEOUT,
+        start_to_close_timeout=APPEND_ATTEMPT_TIMEOUT,
+        retry_policy=APPEND_RETRY,
+    )

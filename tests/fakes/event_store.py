@@ -14,7 +14,7 @@ from domain.events.envelope import NewEvent, RecordedEvent
 from domain.events.payload import Payload
 from domain.events.schema import SCHEMA, Schema
 from domain.ids import EventId, StreamId, TenantId
-from domain.ports import EVENTS_READ_MAX, Appended, Expected, Head
+from domain.ports import EVENTS_READ_MAX, Appended, EventStore, Expected, Head
 
 
 @dataclass
@@ -143,3 +143,29 @@ def _check_head(
 
 def _appended(stream: _Stream, versions: list[int], *, repeated: bool) -> Appended:
     return Appended(versions[0], versions[-1], stream.events[versions[-1] - 1].recorded_at, repeated)
+
+
+class StoreBehind:
+    """Another store as it is: a test overrides what it wants to happen differently."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    async def append(
+        self,
+        tenant_id: TenantId,
+        stream_id: StreamId,
+        events: Sequence[NewEvent[Payload]],
+        *,
+        expected: Expected,
+        epoch: int,
+    ) -> Appended:
+        return await self._store.append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
+
+    async def read(
+        self, tenant_id: TenantId, stream_id: StreamId, *, after: int = 0, limit: int = EVENTS_READ_MAX
+    ) -> list[RecordedEvent[Payload]]:
+        return await self._store.read(tenant_id, stream_id, after=after, limit=limit)
+
+    async def head(self, tenant_id: TenantId, stream_id: StreamId) -> Head | None:
+        return await self._store.head(tenant_id, stream_id)

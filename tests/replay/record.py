@@ -91,11 +91,7 @@ async def no_place_in_time(world: World, host: FakeMediaHost) -> ConversationId:
 async def waited_for_a_place(world: World, host: FakeMediaHost) -> ConversationId:
     host.places = 0
     conversation_id = await world.start()
-
-    async def waits() -> bool:
-        return "media.unavailable" in await world.types(conversation_id)
-
-    await eventually(waits)
+    await eventually(lambda: _waits(world, conversation_id))
     host.places = 8
     host.hang_up(await world.live(host, conversation_id))
     return conversation_id
@@ -104,11 +100,7 @@ async def waited_for_a_place(world: World, host: FakeMediaHost) -> ConversationI
 async def ended_while_it_waited(world: World, host: FakeMediaHost) -> ConversationId:
     host.places = 0
     conversation_id = await world.start(reassign_timeout=60)
-
-    async def waits() -> bool:
-        return "media.unavailable" in await world.types(conversation_id)
-
-    await eventually(waits)
+    await eventually(lambda: _waits(world, conversation_id))
     await world.end(conversation_id)
     await world.outcome(conversation_id)
     host.places = 8
@@ -184,6 +176,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     waited_for_a_place,
     ended_while_it_waited,
 )
+
+
+async def _waits(world: World, conversation_id: ConversationId) -> bool:
+    """Whether the record says that no worker took it."""
+    return "media.unavailable" in await world.types(conversation_id)
 
 
 async def _known(world: World, conversation_id: ConversationId) -> bool:

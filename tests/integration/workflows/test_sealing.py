@@ -13,19 +13,21 @@ from activities.conversations import SEAL_ATTEMPTS_MAX, ConversationActivities, 
 from domain.errors import StaleEpoch, Unavailable
 from domain.events.canonical import canonical_bytes
 from domain.events.catalogue import ConversationSealed, EndReason, TextInjected
-from domain.events.envelope import Actor, ActorKind, NewEvent, RecordedEvent
+from domain.events.envelope import Actor, ActorKind, NewEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, EventId, StreamId, TenantId, conversation_stream
-from domain.ports import EVENTS_READ_MAX, Appended, EventStore, Expected, Head
+from domain.ports import EVENTS_READ_MAX, Appended, EventStore, Expected
+from tests.fakes.event_store import StoreBehind
 from tests.temporal_fixtures import World
 from workflows.contracts import AppendStarted, LoadConversation, SealConversation
 
 
-class InterruptedStore:
+class InterruptedStore(StoreBehind):
     """A store in which somebody else appends just before each of the first `times` seals."""
 
     def __init__(self, store: EventStore, *, times: int) -> None:
-        self._store, self._times = store, times
+        super().__init__(store)
+        self._times = times
 
     async def append(
         self,
@@ -39,15 +41,7 @@ class InterruptedStore:
         if isinstance(events[0].payload, ConversationSealed) and self._times > 0:
             self._times -= 1
             await self._store.append(tenant_id, stream_id, [injected()], expected="any", epoch=epoch)
-        return await self._store.append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
-
-    async def read(
-        self, tenant_id: TenantId, stream_id: StreamId, *, after: int = 0, limit: int = EVENTS_READ_MAX
-    ) -> list[RecordedEvent[Payload]]:
-        return await self._store.read(tenant_id, stream_id, after=after, limit=limit)
-
-    async def head(self, tenant_id: TenantId, stream_id: StreamId) -> Head | None:
-        return await self._store.head(tenant_id, stream_id)
+        return await super().append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
 
 
 def injected() -> NewEvent[Payload]:

@@ -14,8 +14,9 @@ from domain.events.catalogue import EndReason, MediaAssigned, MediaUnavailable, 
 from domain.events.envelope import ActorKind, Classification, NewEvent, RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, StreamId, TenantId
-from domain.ports import Appended, EventStore, Expected, Head
+from domain.ports import Appended, EventStore, Expected
 from ops.processes.workflow_worker import workflow_worker
+from tests.fakes.event_store import StoreBehind
 from tests.fakes.events import said
 from tests.fakes.media_host import FakeMediaHost
 from tests.temporal_fixtures import World, eventually, media_process
@@ -146,11 +147,11 @@ def test_waiting_is_noticed_within_a_second() -> None:
     assert UNAVAILABLE_AFTER.total_seconds() <= 1
 
 
-class _Log:
+class _Log(StoreBehind):
     """The world's log, where appending media.unavailable meets what a test wants it to."""
 
     def __init__(self, store: EventStore) -> None:
-        self._store = store
+        super().__init__(store)
         self.failures = 0
         self.overtaken_by: int | None = None
 
@@ -170,15 +171,7 @@ class _Log:
             if self.overtaken_by is not None:
                 later, self.overtaken_by = self.overtaken_by, None
                 await self._store.append(tenant_id, stream_id, [said()], expected="any", epoch=later)
-        return await self._store.append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
-
-    async def read(
-        self, tenant_id: TenantId, stream_id: StreamId, *, after: int = 0, limit: int = 500
-    ) -> list[RecordedEvent[Payload]]:
-        return await self._store.read(tenant_id, stream_id, after=after, limit=limit)
-
-    async def head(self, tenant_id: TenantId, stream_id: StreamId) -> Head | None:
-        return await self._store.head(tenant_id, stream_id)
+        return await super().append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
 
 
 @pytest.mark.slow
