@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 
 from domain.events.catalogue import RecordingSegmentSealed, TrackKind
 from domain.ids import ConversationId
+from media.priority import stand_back
 from media.speaking.face import YuvFrame
 from media.tracks import AUDIO_RATE, video_frame
 
@@ -129,6 +130,7 @@ class Recorder:
             self.frames_lost += 1
 
     def _write(self) -> None:
+        stand_back()
         try:
             while (item := self._frames.get()) is not None:
                 match item:

@@ -26,6 +26,7 @@ from media.hearing.ear import HearingModels
 from media.hearing.threads import HearingThreads
 from media.models import ModelName, locate
 from media.parts import Parts, Threads
+from media.priority import frames_first, model_thread
 from media.speaking.face import FaceRenderer
 from media.speaking.tts import HibariSynthesiser
 from media.studio import Studio
@@ -44,6 +45,7 @@ async def run(settings: Settings) -> None:
     """Carries sessions until SIGTERM or SIGINT; then drains them, within a bound, and returns."""
     # One thread for each model is faster than several that wait for each other beside an encoder.
     torch.set_num_threads(1)
+    frames_first()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     quiet_loop_errors(loop)
@@ -54,7 +56,7 @@ async def run(settings: Settings) -> None:
         await check_role(engine)
         store = PostgresEventStore(engine)
         embedder = await asyncio.to_thread(_embedder, settings)
-        thinking = ThreadPoolExecutor(1, "thinking")
+        thinking = model_thread("thinking")
         parts = Parts(
             store=store,
             personas=PostgresPersonaLibrary(engine),
@@ -68,10 +70,10 @@ async def run(settings: Settings) -> None:
             ),
             threads=Threads(
                 hearing=HearingThreads(
-                    recognition=ThreadPoolExecutor(1, "recognition"),
-                    judgement=ThreadPoolExecutor(1, "judgement"),
+                    recognition=model_thread("recognition"),
+                    judgement=model_thread("judgement"),
                 ),
-                voice=ThreadPoolExecutor(1, "voice"),
+                voice=model_thread("voice"),
             ),
             recordings=settings.recordings_dir,
             now=lambda: datetime.now(UTC),
