@@ -11,7 +11,7 @@ import httpx
 from pydantic import BaseModel, JsonValue
 
 from domain.ids import ConversationId, ParticipantId, PersonaId
-from ops.caller.errors import CallFailed
+from ops.caller.errors import CallFailed, Unavailable
 from ops.event_view import EventView
 
 REQUEST_TIMEOUT_S = 15.0
@@ -112,13 +112,17 @@ class Api:
     async def end(self, conversation_id: ConversationId) -> None:
         await self._request("POST", f"/v1/conversations/{conversation_id}/end")
 
-    async def events(self, conversation_id: ConversationId) -> list[EventView]:
-        """All of them, in order."""
+    async def events(
+        self, conversation_id: ConversationId, *, within_s: float = READ_WITHIN_S
+    ) -> list[EventView]:
+        """All of them, in order. `within_s` bounds how long each page is asked for again."""
         found: list[EventView] = []
         after = 0
         while len(found) < EVENTS_MAX:
             answer = await self._read(
-                f"/v1/conversations/{conversation_id}/events", params={"after": after, "limit": EVENTS_PAGE}
+                f"/v1/conversations/{conversation_id}/events",
+                params={"after": after, "limit": EVENTS_PAGE},
+                within_s=within_s,
             )
             page = answer.json()
             events = [EventView.model_validate(event) for event in page["events"]]
@@ -128,18 +132,17 @@ class Api:
             after = int(page["next_after"])
         return found
 
-    async def _read(self, path: str, *, params: Mapping[str, int] | None = None) -> httpx.Response:
+    async def _read(
+        self, path: str, *, params: Mapping[str, int] | None = None, within_s: float = READ_WITHIN_S
+    ) -> httpx.Response:
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + READ_WITHIN_S
+        deadline_s = loop.time() + within_s
         while True:
             try:
-                answer = await self._send("GET", path, params=params)
-            except CallFailed:
-                if loop.time() > deadline_s:
+                return _checked(await self._send("GET", path, params=params))
+            except Unavailable:
+                if loop.time() >= deadline_s:
                     raise
-            else:
-                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or loop.time() > deadline_s:
-                    return _checked(answer)
             await asyncio.sleep(READ_RETRY_S)
 
     async def _request(
@@ -171,7 +174,7 @@ class Api:
                 method, path, json=json, content=content, params=params, headers=headers
             )
         except httpx.HTTPError as error:
-            raise CallFailed(
+            raise Unavailable(
                 f"{self._client.base_url} does not answer ({type(error).__name__}): see `vivavoce status`."
             ) from error
 
@@ -191,7 +194,9 @@ def _checked(answer: httpx.Response) -> httpx.Response:
         detail = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         detail = answer.text[:200] or answer.reason_phrase
-    raise CallFailed(f"{answer.request.method} {answer.request.url.path} was refused: {detail}")
+    passing = answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+    failure = Unavailable if passing else CallFailed
+    raise failure(f"{answer.request.method} {answer.request.url.path} was refused: {detail}")
 
 
 def _retry_after_s(answer: httpx.Response) -> float:

@@ -6,6 +6,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -154,10 +155,20 @@ def stage_figures(outcome: Outcome, turns: Sequence[TurnLatency]) -> StageFigure
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """When a line was said. `ahead_ms` is how far its epoch's timeline stands behind the first one's: what a
+    worker that took over found of the recording is shorter than the call by the time that nobody recorded."""
+
+    began: datetime
+    ended: datetime
+    ahead_ms: int = 0
+
+
 def transcript_rows(views: Sequence[EventView]) -> list[TurnRow]:
     """One row per turn. A persona's time is that of what was played, as far as it was."""
     transcript = Transcript()
-    times: list[tuple[datetime, datetime]] = []
+    places: list[_Place] = []
     lines: dict[SentenceId, int] = {}
     clocks = _clocks(views)
     for view in views:
@@ -165,15 +176,15 @@ def transcript_rows(views: Sequence[EventView]) -> list[TurnRow]:
         before = transcript.count
         transcript = transcript.evolve(payload, at=view.occurred_at, turn_id=view.correlation_id)
         if transcript.count > before:
-            times.append(_span(view, payload, clocks))
+            places.append(_place(view, payload, clocks))
         match payload:
             case SentenceCommitted():
-                lines[payload.sentence_id] = len(times) - 1
+                lines[payload.sentence_id] = len(places) - 1
             case SentencePlayed() | SentenceInterrupted() if payload.sentence_id in lines:
-                times[lines[payload.sentence_id]] = _span(view, payload, clocks)
+                places[lines[payload.sentence_id]] = _place(view, payload, clocks)
     rows: list[TurnRow] = []
     for turn in transcript.turns():
-        mine, times = times[: len(turn.lines)], times[len(turn.lines) :]
+        mine, places = places[: len(turn.lines)], places[len(turn.lines) :]
         rows.append(_row(turn, mine, first_packet_ms(views)))
     return rows
 
@@ -185,23 +196,23 @@ def first_packet_ms(views: Sequence[EventView]) -> int:
     return next(connected, None) or 0
 
 
-def _row(turn: Turn, times: Sequence[tuple[datetime, datetime]], zero_ms: int) -> TurnRow:
+def _row(turn: Turn, places: Sequence[_Place], zero_ms: int) -> TurnRow:
     return TurnRow(
         turn=turn.number,
         role=turn.role.value,
         text=turn.text,
         played_text=turn.played_text,
         interrupted=turn.interrupted,
-        started_at=min(began for began, _ in times),
-        ended_at=max(ended for _, ended in times),
+        started_at=min(place.began for place in places),
+        ended_at=max(place.ended for place in places),
         words=[
             WordRow(
                 w=word.w,
-                start_s=round((word.start_ms - zero_ms) / 1000, 3),
-                end_s=round((word.end_ms - zero_ms) / 1000, 3),
+                start_s=round((word.start_ms + place.ahead_ms - zero_ms) / 1000, 3),
+                end_s=round((word.end_ms + place.ahead_ms - zero_ms) / 1000, 3),
                 confidence=word.confidence,
             )
-            for line in turn.lines
+            for line, place in zip(turn.lines, places, strict=True)
             for word in line.words
         ],
     )
@@ -218,18 +229,20 @@ def _clocks(views: Sequence[EventView]) -> dict[int, datetime]:
     return clocks
 
 
-def _span(view: EventView, payload: Payload, clocks: dict[int, datetime]) -> tuple[datetime, datetime]:
-    """When it was said, from its place on the recording."""
+def _place(view: EventView, payload: Payload, clocks: dict[int, datetime]) -> _Place:
+    """Where it was said, from its place on the recording."""
     match payload:
         case UtteranceTranscribed(started_media_ms=began, ended_media_ms=ended):
-            places = (began, ended)
+            span = (began, ended)
         case SentencePlayed(started_media_ms=began, played_ms=played):
-            places = (began, began + played)
+            span = (began, began + played)
         case SentenceInterrupted(started_media_ms=int(began), played_ms=played):
-            places = (began, began + played)
+            span = (began, began + played)
         case _:
-            return view.occurred_at, view.occurred_at
+            return _Place(view.occurred_at, view.occurred_at)
     zero = clocks.get(view.session_epoch)
     if zero is None:
-        return view.occurred_at, view.occurred_at
-    return zero + timedelta(milliseconds=places[0]), zero + timedelta(milliseconds=places[1])
+        return _Place(view.occurred_at, view.occurred_at)
+    began_at, ended_at = (zero + timedelta(milliseconds=at_ms) for at_ms in span)
+    first = clocks[min(clocks)]
+    return _Place(began_at, ended_at, round((zero - first).total_seconds() * 1000))

@@ -16,7 +16,7 @@ from ops.caller.loudness import SAMPLE_RATE, WINDOW_SAMPLES, Pcm, speech_windows
 from ops.caller.taps import Arrived
 
 # Audio that did not arrive is written as silence, up to this much; beyond it the clock has jumped.
-GAP_SAMPLES_MAX = 60 * SAMPLE_RATE
+GAP_SAMPLES_MAX = 120 * SAMPLE_RATE
 _RTP_CLOCK = 1 << 32
 
 
@@ -28,11 +28,11 @@ class Ear:
     """
 
     def __init__(self, heard: Path | None = None) -> None:
-        self._codec = av.CodecContext.create("libopus", "r")
-        assert isinstance(self._codec, av.AudioCodecContext)
-        self._codec.format, self._codec.layout = "s16", "stereo"
-        self._codec.sample_rate = SAMPLE_RATE
+        self._codec = _decoder()
+        # Where the present connection's timestamps began, and what sample of the call that was.
         self._origin: int | None = None
+        self._base = 0
+        self._first_s: float | None = None
         self._written = 0
         self._last_speech_sample: int | None = None
         self._changed = asyncio.Event()
@@ -44,13 +44,19 @@ class Ear:
     def last_speech_s(self) -> float | None:
         return self.runs[-1].ended_s if self.runs else None
 
+    def connect(self) -> None:
+        """What arrives from now on belongs to a new connection, whose timestamps begin anew. The time between
+        the two is silence."""
+        self._codec, self._origin = _decoder(), None
+
     def on_arrived(self, packet: Arrived) -> None:
         """Told by the tap of the receiver."""
         self.packets += 1
         if self._origin is None:
-            self._origin = packet.timestamp
-        position = (packet.timestamp - self._origin) % _RTP_CLOCK
-        if position < self._written or not packet.payload:
+            self._origin, self._base = packet.timestamp, self._place(packet.at_s)
+        elapsed = (packet.timestamp - self._origin) % _RTP_CLOCK
+        position = self._base + elapsed
+        if elapsed >= _RTP_CLOCK // 2 or position < self._written or not packet.payload:
             return  # A repeat, or too late to be of use.
         pcm = self._decode(packet.payload)
         self._write(position, pcm)
@@ -71,10 +77,10 @@ class Ear:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left_s)
 
-    async def silence(self, seconds: float) -> None:
-        """Returns when no speech has arrived for so long."""
+    async def silence(self, seconds: float, *, since_s: float = 0.0) -> None:
+        """Returns when no speech has arrived for so long, counted from `since_s` at the earliest."""
         loop = asyncio.get_running_loop()
-        while (left_s := (self.last_speech_s or 0.0) + seconds - loop.time()) > 0:  # noqa: ASYNC110 - no poll
+        while (left_s := max(self.last_speech_s or 0.0, since_s) + seconds - loop.time()) > 0:  # noqa: ASYNC110 - no poll
             await asyncio.sleep(left_s)
 
     def close(self) -> None:
@@ -91,10 +97,15 @@ class Ear:
         else:
             self.runs[-1] = Run(self.runs[-1].began_s, at_s)
 
+    def _place(self, at_s: float) -> int:
+        """The sample of the call at which a connection begins."""
+        if self._first_s is None:
+            self._first_s = at_s
+        return max(self._written, round((at_s - self._first_s) * SAMPLE_RATE))
+
     def _decode(self, payload: bytes) -> Pcm:
         packet = av.Packet(payload)
         packet.time_base = Fraction(1, SAMPLE_RATE)
-        assert isinstance(self._codec, av.AudioCodecContext)
         pieces = [frame.to_ndarray().reshape(-1, 2) for frame in self._codec.decode(packet)]
         if not pieces:
             return np.zeros(0, np.int16)
@@ -106,6 +117,13 @@ class Ear:
             gap = min(position - self._written, GAP_SAMPLES_MAX)
             self._wave.writeframesraw(b"\0\0" * gap + pcm.tobytes())
         self._written = position + len(pcm)
+
+
+def _decoder() -> av.AudioCodecContext:
+    codec = av.CodecContext.create("libopus", "r")
+    assert isinstance(codec, av.AudioCodecContext)
+    codec.format, codec.layout, codec.sample_rate = "s16", "stereo", SAMPLE_RATE
+    return codec
 
 
 def _wave(path: Path) -> wave.Wave_write:

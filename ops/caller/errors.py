@@ -11,6 +11,18 @@ class CallFailed(VivavoceError):
     code = "call_failed"
 
 
+class LineLost(CallFailed):
+    """A connection can no longer be used; a new one may be made in its place."""
+
+    code = "line_lost"
+
+
+class Unavailable(CallFailed):
+    """The interface cannot serve a request just now; the same one may be granted later."""
+
+    code = "unavailable"
+
+
 class SoundUnusable(CallFailed):
     """A file cannot be played into the call."""
 

@@ -34,6 +34,13 @@ class Eye:
         self._first_s = self._last_s = 0.0
         self._longest_gap_s = 0.0
 
+    def connect(self) -> None:
+        """What arrives from now on belongs to a new connection. The time between the two is a gap like any
+        other: nothing was to be seen."""
+        self._last_timestamp = None
+        if self._writer is not None:
+            self._writer.connect()
+
     def on_arrived(self, packet: Arrived) -> None:
         """Told by the tap of the receiver."""
         if self._writer is not None:
@@ -74,10 +81,19 @@ class _Writer:
         stream.time_base = Fraction(1, VIDEO_CLOCK)
         self._stream = stream
         self._payload_type: int | None = None
+        # Where the present connection's timestamps began, and what time of the file that is.
         self._origin: int | None = None
+        self._base = 0
+        self._first_s: float | None = None
+        self._last_time = -1
         self._parts: list[bytes] = []
         self._next_sequence: int | None = None
         self._whole = True
+
+    def connect(self) -> None:
+        """Goes on with the next key frame, at the time at which it comes."""
+        self._payload_type = self._next_sequence = self._origin = None
+        self._parts, self._whole = [], True
 
     def add(self, packet: Arrived) -> None:
         if self._payload_type is None:
@@ -90,22 +106,26 @@ class _Writer:
         self._parts.append(vp8_depayload(packet.payload))
         if packet.marker:
             if self._whole:
-                self._mux(b"".join(self._parts), packet.timestamp)
+                self._mux(b"".join(self._parts), packet)
             self._parts, self._whole = [], True
 
     def close(self) -> None:
         self._container.close()
 
-    def _mux(self, picture: bytes, timestamp: int) -> None:
+    def _mux(self, picture: bytes, last: Arrived) -> None:
         # RFC 6386, section 9.1: the lowest bit of the first byte is 0 in a key frame.
         is_key = picture[0] & 1 == 0
         if self._origin is None:
             if not is_key:
                 return
-            self._origin = timestamp
+            if self._first_s is None:
+                self._first_s = last.at_s
+            self._origin = last.timestamp
+            self._base = max(self._last_time + 1, round((last.at_s - self._first_s) * VIDEO_CLOCK))
+        self._last_time = self._base + (last.timestamp - self._origin) % _RTP_CLOCK
         packet = av.Packet(picture)
         packet.stream = self._stream
-        packet.pts = packet.dts = (timestamp - self._origin) % _RTP_CLOCK
+        packet.pts = packet.dts = self._last_time
         packet.time_base = Fraction(1, VIDEO_CLOCK)
         packet.is_keyframe = is_key
         self._container.mux(packet)

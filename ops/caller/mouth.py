@@ -40,19 +40,27 @@ class _Saying:
         return self.start + len(self.sound.pcm)
 
 
-class Mouth(MediaStreamTrack):
-    """An audio track of 20 ms frames, paced by its own clock. Frames that are late are sent at once."""
-
-    kind = "audio"
+class Mouth:
+    """Frames of 20 ms, paced by its own clock. Frames that are late are sent at once."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._clock = asyncio.get_running_loop()
         self._began_s: float | None = None
         self._position = 0
         self._first_timestamp: int | None = None
         self._sounds: deque[tuple[Sound, asyncio.Future[Spoken]]] = deque(maxlen=SOUNDS_WAITING_MAX)
         self._saying: _Saying | None = None
+
+    def track(self) -> MediaStreamTrack:
+        """For a new connection. A sound that the one before it did not carry to its end is given up: whoever
+        says it still wants it says it again."""
+        for _, spoken in self._sounds:
+            spoken.cancel()
+        if self._saying is not None:
+            self._saying.spoken.cancel()
+        self._sounds.clear()
+        self._saying, self._began_s, self._first_timestamp, self._position = None, None, None, 0
+        return _Microphone(self)
 
     async def say(self, sound: Sound) -> Spoken:
         """Plays the sound to its end and tells when its first and last speech left, at the packet."""
@@ -68,8 +76,6 @@ class Mouth(MediaStreamTrack):
 
     async def recv(self) -> AudioFrame:
         """The next frame, when its time has come."""
-        if self.readyState != "live":
-            raise MediaStreamError
         if self._began_s is None:
             self._began_s = self._clock.time()
         await asyncio.sleep(max(0.0, self._began_s + self._position / SAMPLE_RATE - self._clock.time()))
@@ -107,3 +113,18 @@ class Mouth(MediaStreamTrack):
             piece = self._saying.sound.pcm[offset : offset + FRAME_SAMPLES]
             samples[: len(piece)] = piece
         return samples
+
+
+class _Microphone(MediaStreamTrack):
+    """The mouth as one connection has it: aiortc ends a track together with its connection."""
+
+    kind = "audio"
+
+    def __init__(self, mouth: Mouth) -> None:
+        super().__init__()
+        self._mouth = mouth
+
+    async def recv(self) -> AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        return await self._mouth.recv()

@@ -1,32 +1,23 @@
-"""One WebRTC call: a microphone, an ear, an eye and the data channel."""
+"""One WebRTC call over as many connections as it takes: a mouth, an ear, an eye, and what is told."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from domain.ids import TurnId
 from ops.caller.ear import Ear
-from ops.caller.errors import CallFailed
+from ops.caller.errors import LineLost
 from ops.caller.eye import Eye
+from ops.caller.line import Exchange, Line, Senses
 from ops.caller.mouth import Mouth
-from ops.caller.taps import tap_receiver, tap_sender
 
-CHANNEL = "vivavoce"
-HEARTBEAT_S = 1.0
-CONNECT_WITHIN_S = 20.0
-# The worker's heartbeat comes each second.
-SILENT_WORKER_S = 10.0
 HANG_UP_WITHIN_S = 3.0
-CLOSE_WITHIN_S = 5.0
 
 
 class Stages(BaseModel):
@@ -71,60 +62,28 @@ class Phone:
         self._hung_up = False
         self._on_caption = on_caption
         self._loop = asyncio.get_running_loop()
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._channel = self._peer.createDataChannel(CHANNEL)
-        self._open, self._lost = asyncio.Event(), asyncio.Event()
-        self._failure: CallFailed | None = None
-        self._channel.on("open", self._open.set)
-        self._channel.on("message", self._on_message)
-        self._peer.on("connectionstatechange", self._on_state)
-        self._peer.on("track", self._on_track)
-        self._drains: list[MediaStreamTrack] = []
-        self._heard_worker_s = self._loop.time()
+        self._line: Line | None = None
 
-    async def offer(self) -> str:
-        """The SDP to send, with all candidates in it."""
-        microphone = self._peer.addTransceiver("audio", direction="sendrecv")
-        microphone.sender.replaceTrack(self.mouth)
-        camera = self._peer.addTransceiver("video", direction="recvonly")
-        await self._peer.setLocalDescription(await self._peer.createOffer())
-        tap_sender(microphone.sender, self._loop.time, self.mouth.on_left)
-        tap_receiver(microphone.receiver, self._loop.time, self.ear.on_arrived)
-        tap_receiver(camera.receiver, self._loop.time, self.eye.on_arrived)
-        return self._peer.localDescription.sdp
-
-    async def connect(self, answer_sdp: str) -> None:
-        await self._peer.setRemoteDescription(RTCSessionDescription(answer_sdp, "answer"))
-        try:
-            await asyncio.wait_for(self._open.wait(), CONNECT_WITHIN_S)
-        except TimeoutError:
-            raise CallFailed(
-                f"The media worker did not connect within {CONNECT_WITHIN_S:.0f} s: let UDP through between "
-                "this machine and it."
-            ) from None
-        self._heard_worker_s = self._loop.time()
+    async def connect(self, exchange: Exchange) -> None:
+        """Makes a connection, in the place of an earlier one. Raises as `Line.open` does."""
+        await self._drop_line()
+        self._line = Line(Senses(self.mouth, self.ear, self.eye), self._on_message)
+        await self._line.open(exchange)
 
     async def keep(self) -> None:
-        """Sends heartbeats and drains tracks until cancelled. Raises CallFailed when the connection goes."""
-        async with asyncio.TaskGroup() as group:
-            for track in self._drains:
-                group.create_task(_drain(track))
-            while not self._lost.is_set():
-                self._send({"type": "heartbeat"})
-                if self._loop.time() - self._heard_worker_s > SILENT_WORKER_S:
-                    raise CallFailed(f"The media worker was not heard of for {SILENT_WORKER_S:.0f} s.")
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._lost.wait(), HEARTBEAT_S)
-        if self._failure is not None:
-            raise self._failure
+        """Keeps the connection until the call is over or this is cancelled. Raises LineLost when it goes."""
+        if self._line is not None:
+            await self._line.keep()
         if not self.ended.is_set() and not self._hung_up:
-            raise CallFailed("The connection to the media worker was lost.")
+            raise LineLost("The connection to the media worker was lost.")
 
     async def hang_up(self) -> bool:
         """Tells the worker, and whether it has taken note within HANG_UP_WITHIN_S."""
         self._hung_up = True
-        self._send({"type": "hang_up"})
-        noted = {asyncio.ensure_future(event.wait()) for event in (self.ended, self._lost)}
+        if self._line is None:
+            return False
+        self._line.send({"type": "hang_up"})
+        noted = {asyncio.ensure_future(event.wait()) for event in (self.ended, self._line.lost)}
         done, waiting = await asyncio.wait(
             noted, timeout=HANG_UP_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
         )
@@ -134,46 +93,25 @@ class Phone:
 
     async def close(self) -> None:
         self._hung_up = True
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._peer.close(), CLOSE_WITHIN_S)
+        await self._drop_line()
         self.ear.close()
         self.eye.close()
 
-    def _send(self, message: dict[str, str]) -> None:
-        if self._channel.readyState == "open":
-            self._channel.send(json.dumps(message))
+    async def _drop_line(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
 
-    def _on_state(self) -> None:
-        if self._peer.connectionState in ("failed", "closed"):
-            self._lost.set()
-
-    def _on_track(self, track: MediaStreamTrack) -> None:
-        # aiortc decodes into a queue without a limit: somebody has to take the frames out.
-        self._drains.append(track)
-
-    def _on_message(self, text: str | bytes) -> None:
-        self._heard_worker_s = self._loop.time()
-        try:
-            message = json.loads(text)
-            match message:
-                case {"type": "stages"}:
-                    self.stages.append((self._loop.time(), Stages.model_validate(message)))
-                case {"type": "caption", "role": str(role), "text": str(words), "final": True}:
-                    self._on_caption(Caption(role, words))
-                case {"type": "state", "state": "ended"}:
-                    self.ended.set()
-                case _:
-                    pass
-        except (ValueError, ValidationError) as error:
-            raise CallFailed(
-                f"The media worker sent a message of another form: {type(error).__name__}."
-            ) from error
-
-
-async def _drain(track: MediaStreamTrack) -> None:
-    with suppress(MediaStreamError):
-        while True:
-            await track.recv()
+    def _on_message(self, message: object) -> None:
+        match message:
+            case {"type": "stages"}:
+                self.stages.append((self._loop.time(), Stages.model_validate(message)))
+            case {"type": "caption", "role": str(role), "text": str(words), "final": True}:
+                self._on_caption(Caption(role, words))
+            case {"type": "state", "state": "ended"}:
+                self.ended.set()
+            case _:
+                pass
 
 
 @asynccontextmanager

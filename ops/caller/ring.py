@@ -9,12 +9,14 @@ from pathlib import Path
 
 from domain.conversation.state import Status
 from domain.ids import ConversationId, PersonaId
-from ops.caller.api import Api, Membership
-from ops.caller.errors import CallFailed
+from ops.caller.api import READ_WITHIN_S, Api, Membership
+from ops.caller.errors import CallFailed, LineLost, Unavailable
 from ops.caller.eye import Seen
 from ops.caller.latency import Run, Spoken
+from ops.caller.line import Exchange
+from ops.caller.patience import Patience
 from ops.caller.phone import Caption, Phone, Saved, Stages, call
-from ops.caller.script import converse
+from ops.caller.script import converse, forget_unanswered
 from ops.caller.sound import Sound
 from ops.event_view import EventView
 
@@ -78,35 +80,79 @@ async def ring(api: Api, plan: Plan, watcher: Watcher) -> Outcome:
         membership = await api.join(invitation)
         try:
             await _talk(api, plan, watcher, outcome, _Seat(invitation.conversation_id, membership))
-        except CallFailed:
+        except CallFailed as failure:
+            outcome.error = str(failure)
             # Nobody waits for a caller who cannot come.
             await api.end(invitation.conversation_id)
             raise
         watcher.step("waiting for the seal")
         await _sealed(api, invitation.conversation_id)
     except CallFailed as failure:
-        outcome.error = str(failure)
+        # What went wrong first is why the rest did.
+        outcome.error = outcome.error or str(failure)
     if outcome.conversation_id is not None:
         try:
-            outcome.events = await api.events(outcome.conversation_id)
+            # A call that failed has waited long enough for an interface that is away.
+            within_s = READ_WITHIN_S if outcome.error is None else 0.0
+            outcome.events = await api.events(outcome.conversation_id, within_s=within_s)
         except CallFailed as failure:
             outcome.error = outcome.error or str(failure)
     return outcome
 
 
 async def _talk(api: Api, plan: Plan, watcher: Watcher, outcome: Outcome, seat: _Seat) -> None:
+    async def exchange(sdp: str) -> str:
+        return await api.offer(seat.conversation_id, seat.membership, sdp)
+
     async with call(plan.saved(), watcher.caption) as phone:
         try:
-            watcher.step("connecting")
-            await phone.connect(await api.offer(seat.conversation_id, seat.membership, await phone.offer()))
-            watcher.step("listening to the greeting")
-            await _until_said(phone, plan, watcher, outcome)
+            await _stay_connected(phone, exchange, plan, watcher, outcome)
             if not phone.ended.is_set() and not await phone.hang_up():
                 await api.leave(seat.conversation_id, seat.membership)
         finally:
             outcome.replies = list(phone.ear.runs)
             outcome.stages = list(phone.stages)
             outcome.seen = phone.eye.seen()
+
+
+async def _stay_connected(
+    phone: Phone, exchange: Exchange, plan: Plan, watcher: Watcher, outcome: Outcome
+) -> None:
+    """Returns when everything was said, over as many connections as that takes. Where there never was one,
+    something is in the way that trying again does not mend: that is a failure at once."""
+    loop = asyncio.get_running_loop()
+    patience = Patience()
+    watcher.step("connecting")
+    await phone.connect(exchange)
+    watcher.step("listening to the greeting")
+    while True:
+        connected_s = loop.time()
+        try:
+            await _until_said(phone, plan, watcher, outcome)
+        except LineLost as loss:
+            forget_unanswered(outcome.spoken, phone.ear.runs)
+            patience = patience.after_loss(loop.time(), stood_s=loop.time() - connected_s)
+            patience = await _reconnect(phone, exchange, patience, loss, watcher)
+        else:
+            return
+
+
+async def _reconnect(
+    phone: Phone, exchange: Exchange, patience: Patience, loss: CallFailed, watcher: Watcher
+) -> Patience:
+    """Makes the next connection, with the credential of the first. Raises CallFailed when patience is at its
+    end, and at once when the conversation takes nobody any more."""
+    while True:
+        patience, wait_s = patience.next_attempt(asyncio.get_running_loop().time(), loss)
+        watcher.step(f"reconnecting (attempt {patience.attempts})")
+        await asyncio.sleep(wait_s)
+        try:
+            await phone.connect(exchange)
+        except (LineLost, Unavailable) as failure:
+            loss = failure
+        else:
+            watcher.step("connected again")
+            return patience
 
 
 async def _until_said(phone: Phone, plan: Plan, watcher: Watcher, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ops.caller.ear import Ear
 from ops.caller.errors import CallFailed
-from ops.caller.latency import ANSWER_WITHIN_S, Spoken
+from ops.caller.latency import ANSWER_WITHIN_S, Run, Spoken
 from ops.caller.mouth import Mouth
 from ops.caller.sound import Sound
 
@@ -26,11 +26,14 @@ async def converse(
 ) -> None:
     """Says each sound after the persona fell silent for a second; with `barge_in_s`, from the second on, that
     long after the persona began its reply. Returns when the last reply has been heard; `spoken` grows with
-    each sound, so that a call that is cut short still has its figures."""
+    each sound, so that a call that is cut short still has its figures. Where it holds some already, the call
+    goes on behind them: on a new connection, on which the persona may have a word to say first."""
     loop = asyncio.get_running_loop()
-    await ear.reply_after(0.0, within_s=loop.time() + ANSWER_WITHIN_S)
-    await _silence(ear)
-    for number, sound in enumerate(sounds):
+    connected_s = loop.time()
+    await ear.reply_after(0.0, within_s=connected_s + ANSWER_WITHIN_S)
+    await _silence(ear, since_s=connected_s)
+    for number in range(len(spoken), len(sounds)):
+        sound = sounds[number]
         on_said(number)
         said = await mouth.say(sound)
         spoken.append(said)
@@ -53,8 +56,17 @@ async def _reply_began(ear: Ear, said: Spoken) -> float | None:
     return None if reply is None else reply.began_s
 
 
-async def _silence(ear: Ear) -> None:
+def forget_unanswered(spoken: list[Spoken], replies: Sequence[Run]) -> None:
+    """Takes back the last sound when its answer had not begun as the connection was lost. As a person would,
+    the caller says it again; how long the line was away is no latency of an answer."""
+    if spoken and not any(
+        run.began_s > spoken[-1].first_s and run.ended_s >= spoken[-1].last_s for run in replies
+    ):
+        spoken.pop()
+
+
+async def _silence(ear: Ear, *, since_s: float = 0.0) -> None:
     try:
-        await asyncio.wait_for(ear.silence(SILENCE_S), REPLY_SECONDS_MAX)
+        await asyncio.wait_for(ear.silence(SILENCE_S, since_s=since_s), REPLY_SECONDS_MAX)
     except TimeoutError:
         raise CallFailed(f"The persona has spoken for {REPLY_SECONDS_MAX:.0f} s without a pause.") from None

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import uvicorn
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamTrack, VideoStreamTrack
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack, VideoStreamTrack
 from av import AudioFrame
 from fastapi import FastAPI, Request, Response
 from pydantic import JsonValue
@@ -27,13 +27,10 @@ ANSWER_AFTER_S = 0.3
 QUIET_S = 0.15
 
 
-class Voice(MediaStreamTrack):
+class Voice:
     """Beeps when told to, and notes when the first frame of each beep was handed to the transport."""
 
-    kind = "audio"
-
     def __init__(self) -> None:
-        super().__init__()
         self.began_s: list[float] = []
         self._rest = silence(0)
         self._position = 0
@@ -67,16 +64,38 @@ class Voice(MediaStreamTrack):
         return frame
 
 
+class _Track(MediaStreamTrack):
+    """The voice as one connection has it."""
+
+    kind = "audio"
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__()
+        self._voice = voice
+
+    async def recv(self) -> AudioFrame:
+        return await self._voice.recv()
+
+
 class FakePersona:
-    """Greets with a beep, answers each sound with one, and stops when it is spoken over."""
+    """Greets with a beep, answers each sound with one, and stops when it is spoken over.
+
+    `drop` loses the connection, as a worker does that is killed: with a word or without one.
+    """
 
     def __init__(self, events: list[dict[str, JsonValue]] | None = None, *, mute: bool = False) -> None:
         self.voice, self.conversation_id, self.mute = Voice(), uuid4(), mute
         self.sealed = asyncio.Event()
         self.messages: list[dict[str, JsonValue]] = []
         self.ends_itself = False
+        self.credentials: list[str] = []
+        # What an offer is answered with instead of a connection.
+        self.refusal: Response | None = None
+        self.heard = asyncio.Event()
         self._events = events or []
         self._offers = 0
+        self._greeted = False
+        self._beating = True
         self._peer = RTCPeerConnection()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -95,6 +114,12 @@ class FakePersona:
             server.should_exit = True
             await serving
 
+    async def drop(self, *, silently: bool = False) -> None:
+        self._beating = False
+        self.voice.hush()
+        if not silently:
+            await self._peer.close()
+
     def _app(self) -> FastAPI:
         app = FastAPI()
         path = f"/v1/conversations/{self.conversation_id}"
@@ -110,6 +135,9 @@ class FakePersona:
         @app.post(f"{path}/offer")
         async def offer(request: Request) -> Response:
             self._offers += 1
+            self.credentials.append(request.headers["Authorization"])
+            if self.refusal is not None:
+                return self.refusal
             if self._offers == 1:
                 # No worker is assigned in the first moment.
                 return Response(status_code=503, headers={"Retry-After": "0"})
@@ -133,10 +161,13 @@ class FakePersona:
         return app
 
     async def _answer(self, sdp: str) -> str:
+        if not self._beating:
+            await self._peer.close()
+            self._peer, self._beating = RTCPeerConnection(), True
         self._peer.on("track", lambda track: self._begin(track) if track.kind == "audio" else None)
         self._peer.on("datachannel", self._on_channel)
         await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        self._peer.addTrack(self.voice)
+        self._peer.addTrack(_Track(self.voice))
         self._peer.addTrack(VideoStreamTrack())
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         return self._peer.localDescription.sdp
@@ -149,6 +180,8 @@ class FakePersona:
         def told(text: str) -> None:
             message = json.loads(text)
             self.messages.append(message)
+            if not self._beating:
+                return
             channel.send(json.dumps({"type": "heartbeat", "media_ms": 0}))
             if message["type"] == "hang_up":
                 channel.send(json.dumps({"type": "state", "state": "ended", "reason": None}))
@@ -160,19 +193,24 @@ class FakePersona:
         channel.on("message", told)
 
     async def _listen(self, track: MediaStreamTrack) -> None:
-        if not self.mute:
+        if not self.mute and not self._greeted:
+            self._greeted = True
             self.voice.beep(0.5)
         heard = False
         quiet_s = 0.0
         while True:
-            frame = await track.recv()
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
             assert isinstance(frame, AudioFrame)
             if speech_windows(_mono(frame)).any():
                 heard, quiet_s = True, 0.0
+                self.heard.set()
                 self.voice.hush()
             else:
                 quiet_s += frame.samples / SAMPLE_RATE
-            if heard and quiet_s >= QUIET_S:
+            if heard and quiet_s >= QUIET_S and self._beating:
                 heard = False
                 await asyncio.sleep(ANSWER_AFTER_S)
                 if not self.mute:

@@ -114,6 +114,41 @@ async def test_what_was_heard_is_written_with_its_gaps(tmp_path: Path) -> None:
     assert not np.any((loud > 0.45) & (loud < 1.35))
 
 
+async def test_what_is_heard_on_a_second_connection_stands_behind_the_time_between(tmp_path: Path) -> None:
+    ear = Ear(tmp_path / "heard.wav")
+    ear.connect()
+    for packet in packets(tone(0.4), began_s=100.0):
+        ear.on_arrived(packet)
+
+    # Its timestamps begin anew, five packets before those of the first.
+    ear.connect()
+    for packet in packets(joined(silence(0.2), tone(0.4)), began_s=103.0):
+        ear.on_arrived(
+            Arrived(
+                packet.at_s, packet.sequence, packet.timestamp - 5 * FRAME_SAMPLES, False, 96, packet.payload
+            )
+        )
+    ear.close()
+
+    with wave.open(str(tmp_path / "heard.wav")) as file:
+        heard = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    loud = np.flatnonzero(speech_windows(heard)) * WINDOW_SAMPLES / SAMPLE_RATE
+    assert loud[-1] == pytest.approx(3.6, abs=0.03)
+    assert not np.any((loud > 0.45) & (loud < 3.15))
+    assert [run.began_s for run in ear.runs] == pytest.approx([100.0, 103.2], abs=0.03)
+
+
+async def test_a_packet_from_before_the_first_is_too_late_to_be_heard(tmp_path: Path) -> None:
+    ear = Ear(tmp_path / "heard.wav")
+    first, second, *rest = packets(tone(0.4))
+
+    for packet in (second, first, *rest):
+        ear.on_arrived(packet)
+    ear.close()
+
+    assert frames(tmp_path / "heard.wav") == pytest.approx(0.38 * SAMPLE_RATE, abs=FRAME_SAMPLES)
+
+
 async def test_waiting_for_a_reply_ends_when_it_begins_or_when_time_is_up() -> None:
     ear, loop = Ear(), asyncio.get_running_loop()
     waiting = asyncio.create_task(ear.reply_after(loop.time() - 1, within_s=30.0))
@@ -158,6 +193,41 @@ async def test_the_mouth_keeps_real_time() -> None:
 
     assert loop.time() - began_s >= 0.2
     assert frame.pts == 10 * FRAME_SAMPLES
+
+
+async def test_a_sound_that_a_connection_did_not_carry_is_given_up_and_may_be_said_again() -> None:
+    mouth = Mouth()
+    sound = Sound.of("tone", tone(0.06))
+    lost = mouth.track()
+    saying = asyncio.create_task(mouth.say(sound))
+    await asyncio.sleep(0)
+    await lost.recv()
+    mouth.on_left(Left(0.0, 7 * FRAME_SAMPLES))
+
+    fresh = mouth.track()
+
+    with pytest.raises(asyncio.CancelledError):
+        await saying
+    again = asyncio.create_task(mouth.say(sound))
+    await asyncio.sleep(0)
+    for number in range(4):
+        await fresh.recv()
+        mouth.on_left(Left(10.0 + number, (FIRST_TIMESTAMP + number * FRAME_SAMPLES) % (1 << 32)))
+    spoken = await again
+    assert (spoken.first_s, spoken.last_s) == (10.0, 12.0)
+
+
+async def test_a_new_connection_is_not_sent_the_time_that_passed_without_one() -> None:
+    mouth, loop = Mouth(), asyncio.get_running_loop()
+    await mouth.track().recv()
+    await asyncio.sleep(0.2)
+
+    fresh = mouth.track()
+    began_s = loop.time()
+    for _ in range(6):
+        await fresh.recv()
+
+    assert loop.time() - began_s >= 0.1
 
 
 async def test_two_sounds_at_once_are_refused() -> None:
@@ -246,3 +316,23 @@ def test_pictures_are_written_as_they_came_but_those_with_a_part_missing(tmp_pat
     with av.open(str(tmp_path / "seen.webm")) as container:
         times = [round(float(frame.pts * frame.time_base) * 25) for frame in container.decode(video=0)]  # type: ignore[operator]
     assert times == [0, 1, 3, 4, 5]
+
+
+def test_pictures_of_a_second_connection_follow_at_the_time_at_which_they_came(tmp_path: Path) -> None:
+    eye = Eye(tmp_path / "seen.webm")
+    eye.connect()
+    for packet in pictures(3):
+        eye.on_arrived(packet)
+
+    eye.connect()
+    for packet in pictures(3):
+        eye.on_arrived(
+            Arrived(packet.at_s + 2.0, packet.sequence, packet.timestamp, packet.marker, 98, packet.payload)
+        )
+    eye.close()
+
+    with av.open(str(tmp_path / "seen.webm")) as container:
+        times = [round(float(frame.pts * frame.time_base) * 25) for frame in container.decode(video=0)]  # type: ignore[operator]
+    assert times == [0, 1, 2, 50, 51, 52]
+    assert eye.seen().frames == 6
+    assert eye.seen().longest_gap_ms == pytest.approx(1920)

@@ -18,6 +18,7 @@ from ops.caller.document import SavedFiles, document
 from ops.caller.latency import measure
 from ops.caller.ring import HEARD_NAME, SEEN_NAME, Outcome, Plan, Watcher, ring
 from ops.caller.sound import Sound
+from ops.event_view import EventView
 from tests.unit.caller.fake_persona import PERSONA, FakePersona
 from tests.unit.caller.speech import joined, silence, tone
 
@@ -219,3 +220,37 @@ async def test_the_document_tells_what_was_said_and_what_was_played() -> None:
         *("conversation_id", "status", "transcript", "events", "latency_ms"),
         *("stages_ms", "video", "saved"),
     }
+
+
+def test_words_of_a_second_worker_are_timed_from_the_first_packet_of_the_call() -> None:
+    # Given a record whose second worker went on 6 s later from the place where the first one's had ended
+    first, second = str(uuid4()), str(uuid4())
+
+    def heard(turn: str, at_ms: int) -> dict[str, JsonValue]:
+        words: list[JsonValue] = [
+            {"w": "Hello.", "start_ms": at_ms, "end_ms": at_ms + 500, "confidence": 0.9}
+        ]
+        return {
+            **{"utterance_id": str(uuid4()), "turn_id": turn, "text": "Hello.", "words": words},
+            **{"times": "estimated", "recogniser": "moonshine", "source": "speech"},
+            **{"started_media_ms": at_ms, "ended_media_ms": at_ms + 500},
+        }
+
+    participant = str(uuid4())
+    taken_over = [
+        event(4, 4.0, "media.connected", {"participant_id": participant, "connection": 2}, noted_late_s=6.0),
+        event(5, 5.5, "utterance.transcribed", heard(second, 5_000), noted_late_s=6.0),
+    ]
+    record = [
+        event(1, 0.5, "media.connected", {"participant_id": participant, "connection": 1}),
+        event(2, 2.5, "utterance.transcribed", heard(first, 2_000)),
+        event(3, 3.0, "sentence.committed", sentence(1, "Yes.", first)),
+        *({**each, "session_epoch": 2} for each in taken_over),
+    ]
+
+    shown = document(Outcome(events=[EventView.model_validate(each) for each in record]), saved=None)
+
+    # Then what was said to the second one stands where it was in the call
+    before, _, after = shown.transcript
+    assert (before.words[0].start_s, after.words[0].start_s) == (1.5, 10.5)
+    assert (after.started_at - before.started_at).total_seconds() == 9.0
