@@ -48,7 +48,7 @@ def load_persona_file(path: Path) -> Persona:
 
     Raises PersonaInvalid; every problem is a sentence that names the field.
     """
-    value = _parse_yaml(_read_text(path, PERSONA_FILE_BYTES_MAX, str(path)))
+    value = _parse_yaml(_read_text(path, PERSONA_FILE_BYTES_MAX, path.name), path.name)
     file = parse_persona_file(value)
     folder = path.resolve().parent
     texts = {}
@@ -76,7 +76,7 @@ def parse_persona_text(content: bytes) -> Persona:
         # JSON first: it is most of what comes, and a YAML parser is slow with it.
         value: object = json.loads(decoded)
     except ValueError:
-        value = _parse_yaml(decoded)
+        value = _parse_yaml(decoded, "persona")
     return parse_persona(value)
 
 
@@ -96,18 +96,18 @@ def _read_text(path: Path, bytes_max: int, place: str) -> str:
     return decoded
 
 
-def _parse_yaml(content: str) -> object:
+def _parse_yaml(content: str, place: str) -> object:
     try:
         # An alias can make a short text stand for an endless one, and no persona needs one.
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader)):
-            raise PersonaInvalid(("persona: YAML aliases (*name) are not taken; write the value again.",))
+            raise PersonaInvalid((f"{place}: YAML aliases (*name) are not taken; write the value again.",))
         return yaml.safe_load(content)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise PersonaInvalid((f"persona: the YAML cannot be read{where}: {error.problem}.",)) from None
+        raise PersonaInvalid((f"{place}: the YAML cannot be read{where}: {error.problem}.",)) from None
     except (yaml.YAMLError, RecursionError):
-        raise PersonaInvalid(("persona: the YAML cannot be read.",)) from None
+        raise PersonaInvalid((f"{place}: the YAML cannot be read.",)) from None
 
 
 # --- publishing ----------------------------------------------------------------------------------------
@@ -131,19 +131,21 @@ class PersonaPublisher:
     async def publish(
         self, tenant_id: TenantId, persona: Persona, *, actor: Actor, persona_id: PersonaId | None = None
     ) -> Publication:
-        """The next revision of `persona_id`, or the first of a new persona.
+        """The next revision of `persona_id`, or the first of a new persona. Without an id, what is somebody's
+        newest revision already is that persona.
 
         Raises PersonaInvalid where the policy would stop the persona's own texts, NotFound for an id that
         is not there, StoreUnavailable. A publication that failed half-way is completed by the next one.
         """
         check_publishable(persona)
         now = datetime.now(UTC)
-        identity = persona_id or PersonaId(uuid7(now, os.urandom(10)))
+        new = PersonaId(uuid7(now, os.urandom(10)))
         if persona_id is not None:
             await PostgresPersonaLibrary(self._engine).latest_revision(tenant_id, persona_id)
         # A revision that can be loaded can be answered from.
         await ingest(self._engine, tenant_id, persona, embedder=self._embedder, executor=self._executor)
         async with tenant_transaction(self._engine, tenant_id) as connection:
+            identity = persona_id or await _identity(connection, tenant_id, persona) or new
             revision, created = await _store_revision(connection, tenant_id, identity, persona)
         await self._record(tenant_id, identity, revision, actor)
         return Publication(_published(identity, revision, persona), created)
@@ -196,6 +198,17 @@ _UNRECORDED = text(
     " where tenant_id = :tenant_id and persona_id = :persona_id and revision > :after and revision <= :last"
     " order by revision"
 )
+# Two publishers of the same new content wait for each other, or it would become two personas.
+_LOCK_CONTENT = text(
+    "select pg_advisory_xact_lock(hashtextextended(cast(:tenant_id as text) || :content_sha256, 0))"
+)
+_WHO_HAS_IT = text(
+    "select personas.persona_id from public.personas join public.persona_revisions"
+    " on persona_revisions.tenant_id = personas.tenant_id"
+    " and persona_revisions.persona_id = personas.persona_id and revision = latest_revision"
+    " where personas.tenant_id = :tenant_id and content_sha256 = :content_sha256"
+    " order by personas.created_at, personas.persona_id limit 1"
+)
 _ADD_PERSONA = text(
     "insert into public.personas (tenant_id, persona_id) values (:tenant_id, :persona_id)"
     " on conflict do nothing"
@@ -217,6 +230,14 @@ _SET_LATEST = text(
     "update public.personas set latest_revision = :revision"
     " where tenant_id = :tenant_id and persona_id = :persona_id"
 )
+
+
+async def _identity(connection: AsyncConnection, tenant_id: TenantId, persona: Persona) -> PersonaId | None:
+    """The persona whose newest revision this content is; nobody else makes one in this transaction."""
+    key = {"tenant_id": tenant_id, "content_sha256": persona.content_sha256}
+    await connection.execute(_LOCK_CONTENT, key | {"tenant_id": str(tenant_id)})
+    found = await connection.scalar(_WHO_HAS_IT, key)
+    return None if found is None else PersonaId(found)
 
 
 async def _store_revision(

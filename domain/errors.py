@@ -16,6 +16,14 @@ class VivavoceError(Exception):
     code = "error"
 
 
+def sentence(text: str) -> str:
+    """An error's own words as a sentence. A field's or a file's name at its head is kept as it is."""
+    first = text.partition(" ")[0]
+    named = first.endswith(":") or any(mark in first[:-1] for mark in "._/")
+    whole = text if named else text[:1].upper() + text[1:]
+    return whole if whole.endswith((".", "!", "?")) else f"{whole}."
+
+
 def first_of(error: BaseException) -> BaseException:
     """What a task group collects is told by its first member; the others were cancelled because of it."""
     while isinstance(error, BaseExceptionGroup):

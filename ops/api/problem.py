@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from domain.errors import InvalidInput, NotFound, RuleBroken, Unavailable, VivavoceError
+from domain.errors import InvalidInput, NotFound, RuleBroken, Unavailable, VivavoceError, sentence
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:vivavoce:problem:"
@@ -135,8 +135,7 @@ def from_error(error: VivavoceError) -> Response:
 
 def sentence_of(error: VivavoceError) -> str:
     """The error's own words, as a sentence."""
-    text = str(error)
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    return sentence(str(error))
 
 
 def _methods_at(request: Request) -> set[str]:

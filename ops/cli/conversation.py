@@ -38,7 +38,17 @@ TOLD_FIRST = (
     "gaps", "waited_ms",
 )  # fmt: skip
 
-Id = Annotated[UUID, typer.Argument(metavar="ID", help="The conversation's id.", show_default=False)]
+
+def _uuid(given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError:
+        raise Stop(f"“{given}” is no conversation's id: see `vivavoce conversation list`.") from None
+
+
+Id = Annotated[
+    UUID, typer.Argument(metavar="ID", help="The conversation's id.", show_default=False, parser=_uuid)
+]
 
 
 @app.command(name="list")
@@ -129,14 +139,15 @@ def end(conversation: Id, data: Data = DATA_DEFAULT, as_json: AsJson = False) ->
     """End a conversation that is going on. Needs the stack."""
     import asyncio
 
-    asyncio.run(_end(data, _id(conversation)))
+    ending = asyncio.run(_end(data, _id(conversation)))
     if as_json:
-        emit_json({"conversation_id": str(conversation), "ending": True})
+        emit_json({"conversation_id": str(conversation), "ending": ending})
     else:
-        say("It is being ended.")
+        say("It is being ended." if ending else "It had ended before.")
 
 
-async def _end(data: Path, conversation_id: ConversationId) -> None:
+async def _end(data: Path, conversation_id: ConversationId) -> bool:
+    """Whether there was something to end."""
     from ops.caller.api import Api
     from ops.stack.environment import secrets_of
     from ops.stack.folder import DataFolder
@@ -146,7 +157,9 @@ async def _end(data: Path, conversation_id: ConversationId) -> None:
     if run is None:
         raise Stop(f"Nothing is running in {data}, so nothing can be ended: start it with `vivavoce up`.")
     async with Api(run.api_url, secrets_of(folder).api_key) as api:
+        status = await api.status(conversation_id)
         await api.end(conversation_id)
+    return status not in (Status.WRAPPING_UP, Status.SEALED)
 
 
 async def _page(

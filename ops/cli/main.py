@@ -59,9 +59,9 @@ def run(arguments: list[str]) -> int:
 
 def sentence(error: Exception) -> str:
     """The error's own words as a sentence."""
-    text = str(error) or type(error).__name__
-    text = text[0].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    from domain.errors import sentence as sentence_of
+
+    return sentence_of(str(error) or type(error).__name__)
 
 
 if __name__ == "__main__":

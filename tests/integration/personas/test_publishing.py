@@ -21,6 +21,7 @@ from ops.bootstrap import Addresses, ensure_tenant
 from tests.fakes.embedder import WordEmbedder
 from tests.unit.mind.policies import persona_document
 
+PUBLISHERS = 4
 ACTOR = Actor(kind=ActorKind.SERVICE, id="tests")
 
 
@@ -87,6 +88,32 @@ async def test_the_same_content_again_is_the_same_revision_and_no_second_event(
     again = await publisher.publish(tenant_id, _persona(), actor=ACTOR, persona_id=first.published.persona_id)
     assert again == Publication(first.published, created=False)
     assert len(await _events(event_store, tenant_id, first)) == 1
+
+
+async def test_the_same_content_without_an_id_is_the_same_persona(
+    publisher: PersonaPublisher, library: PostgresPersonaLibrary, tenant_id: TenantId
+) -> None:
+    publications = await asyncio.gather(
+        *(publisher.publish(tenant_id, _persona(), actor=ACTOR) for _ in range(PUBLISHERS))
+    )
+    other = await publisher.publish(tenant_id, _persona("Good day."), actor=ACTOR)
+
+    assert len({each.published.persona_id for each in publications}) == 1
+    assert [each.created for each in publications].count(True) == 1
+    assert len(await library.summaries(tenant_id)) == 2
+    assert other.created
+
+
+async def test_what_somebody_said_once_and_says_no_more_is_a_new_persona(
+    publisher: PersonaPublisher, tenant_id: TenantId
+) -> None:
+    first = (await publisher.publish(tenant_id, _persona(), actor=ACTOR)).published
+    await publisher.publish(tenant_id, _persona("Good day."), actor=ACTOR, persona_id=first.persona_id)
+
+    again = await publisher.publish(tenant_id, _persona(), actor=ACTOR)
+
+    assert again.created
+    assert again.published.persona_id != first.persona_id
 
 
 async def test_an_earlier_revision_s_content_comes_back_as_that_revision(

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -74,7 +76,14 @@ def test_the_command_line_starts_without_what_few_commands_need() -> None:
 
 def test_a_wrong_option_is_misuse() -> None:
     assert run(["demo", "--barge-in", "-1"]) == 2
-    assert run(["conversation", "show", "not-an-id"]) == 2
+
+
+@pytest.mark.parametrize("command", ["show", "events", "end"])
+def test_a_wrong_id_is_one_sentence(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sentence_of(capsys, "conversation", command, "not-an-id") == (
+        STOP_EXIT_CODE,
+        "“not-an-id” is no conversation's id: see `vivavoce conversation list`.",
+    )
 
 
 def test_status_of_a_folder_where_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,6 +178,41 @@ def test_ending_a_conversation_needs_the_stack(tmp_path: Path, capsys: pytest.Ca
     assert "start it with `vivavoce up`" in said
 
 
+@pytest.mark.parametrize(("status", "ending"), [("live", True), ("wrapping_up", False), ("sealed", False)])
+def test_ending_says_whether_there_was_something_to_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str, ending: bool
+) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps({"status": status}).encode())
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+            pass
+
+    # Given an API that knows a conversation
+    folder = DataFolder(tmp_path)
+    folder.open(product_version="1")
+    with HTTPServer(("127.0.0.1", 0), Answers) as server, folder.hold():
+        folder.write_run(RUN.model_copy(update={"api_url": f"http://127.0.0.1:{server.server_port}"}))
+        Thread(target=server.serve_forever, daemon=True).start()
+
+        # When somebody ends it
+        code, document = stdout_of(
+            capsys,
+            *("conversation", "end", "0b6f5a1c-52f0-4f0a-8d0e-6f1f6f0a7d11"),
+            *("--json", "--data", str(tmp_path)),
+        )
+        server.shutdown()
+
+    # Then the answer is what was true before
+    assert (code, document["ending"]) == (0, ending)
+
+
 def test_a_process_names_the_settings_that_it_lacks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,7 +256,13 @@ def test_the_processor_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "whole"), [("no room", "No room."), ("Run it.", "Run it."), ("", "ValueError.")]
+    ("text", "whole"),
+    [
+        *(("no room", "No room."), ("Run it.", "Run it."), ("", "ValueError."), ("stop.", "Stop.")),
+        ("greeting: is missing", "greeting: is missing."),
+        ("system_prompt is too long", "system_prompt is too long."),
+        ("desk/persona.yaml cannot be read", "desk/persona.yaml cannot be read."),
+    ],
 )
 def test_errors_become_sentences(text: str, whole: str) -> None:
     assert sentence(ValueError(text)) == whole
