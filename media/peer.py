@@ -66,11 +66,19 @@ class Sending:
 class Peer:
     """A connection from its offer to its end. `run` must be running while it lives."""
 
-    def __init__(self, listener: PeerListener, sending: Sending, number: int) -> None:
+    def __init__(
+        self,
+        listener: PeerListener,
+        sending: Sending,
+        number: int,
+        *,
+        connection: RTCPeerConnection | None = None,
+        close_s_max: float = CLOSE_S_MAX,
+    ) -> None:
         self.number = number
-        self._listener, self._sending = listener, sending
+        self._listener, self._sending, self._close_s_max = listener, sending, close_s_max
         # Host addresses only: an installation that needs STUN or TURN names its own servers.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection = connection or RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._channel: RTCDataChannel | None = None
         self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
@@ -79,7 +87,7 @@ class Peer:
 
     async def answer(self, sdp: str) -> str:
         """The answer to an offer. Raises BadOffer for what is none."""
-        if len(sdp) > SDP_BYTES_MAX:
+        if _size(sdp) > SDP_BYTES_MAX:
             raise BadOffer(f"an offer may hold {SDP_BYTES_MAX} bytes")
         connection = self._connection
         connection.on("track", self._on_track)
@@ -148,8 +156,8 @@ class Peer:
 
     def _on_message(self, raw: str | bytes) -> None:
         self._heard_from_s = asyncio.get_running_loop().time()
-        if len(raw) > MESSAGE_BYTES_MAX:
-            log.warning("peer.message_refused", reason="too_long", size=len(raw))
+        if (size := _size(raw)) > MESSAGE_BYTES_MAX:
+            log.warning("peer.message_refused", reason="too_long", size=size)
             return
         try:
             message = json.loads(raw)
@@ -191,10 +199,15 @@ class Peer:
     async def shut(self) -> None:
         """Ends the connection within a bound; for a peer that `run` was never called on."""
         try:
-            await asyncio.wait_for(self._connection.close(), CLOSE_S_MAX)
+            await asyncio.wait_for(self._connection.close(), self._close_s_max)
         except (TimeoutError, *_SDP_ERRORS, *_AIORTC_ERRORS) as error:
             # A connection whose offer was half understood cannot always be taken apart.
             log.warning("peer.close_failed", connection=self.number, error=type(error).__name__)
+
+
+def _size(received: str | bytes) -> int:
+    """In bytes, as it travelled. Half a surrogate pair counts too: JSON can carry one."""
+    return len(received.encode(errors="surrogatepass")) if isinstance(received, str) else len(received)
 
 
 def _decline_pictures(connection: RTCPeerConnection) -> None:
