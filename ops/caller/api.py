@@ -115,10 +115,13 @@ class Api:
     async def events(
         self, conversation_id: ConversationId, *, within_s: float = READ_WITHIN_S
     ) -> list[EventView]:
-        """All of them, in order. `within_s` bounds how long each page is asked for again."""
+        """All of them, in order. `within_s` bounds how long each page is asked for again.
+
+        Raises CallFailed for more than EVENTS_MAX: a part would be taken for the whole record.
+        """
         found: list[EventView] = []
         after = 0
-        while len(found) < EVENTS_MAX:
+        while True:
             answer = await self._read(
                 f"/v1/conversations/{conversation_id}/events",
                 params={"after": after, "limit": EVENTS_PAGE},
@@ -127,10 +130,14 @@ class Api:
             page = answer.json()
             events = [EventView.model_validate(event) for event in page["events"]]
             if not events:
-                break
+                return found
             found += events
+            if len(found) > EVENTS_MAX:
+                raise CallFailed(
+                    f"The conversation has more than {EVENTS_MAX} events, more than a call is measured by: "
+                    "read them with `vivavoce conversation events`."
+                )
             after = int(page["next_after"])
-        return found
 
     async def _read(
         self, path: str, *, params: Mapping[str, int] | None = None, within_s: float = READ_WITHIN_S

@@ -35,10 +35,12 @@ class Ear:
         self._first_s: float | None = None
         self._written = 0
         self._last_speech_sample: int | None = None
-        self._changed = asyncio.Event()
+        self._changed, self._arrived = asyncio.Event(), asyncio.Event()
         self._wave = None if heard is None else _wave(heard)
         self.runs: list[Run] = []
         self.packets = 0
+        # When the last packet came, silent ones too.
+        self.heard_until_s = 0.0
 
     @property
     def last_speech_s(self) -> float | None:
@@ -52,6 +54,8 @@ class Ear:
     def on_arrived(self, packet: Arrived) -> None:
         """Told by the tap of the receiver."""
         self.packets += 1
+        self.heard_until_s = packet.at_s
+        self._arrived.set()
         if self._origin is None:
             self._origin, self._base = packet.timestamp, self._place(packet.at_s)
         elapsed = (packet.timestamp - self._origin) % _RTP_CLOCK
@@ -78,10 +82,11 @@ class Ear:
                 await asyncio.wait_for(self._changed.wait(), left_s)
 
     async def silence(self, seconds: float, *, since_s: float = 0.0) -> None:
-        """Returns when no speech has arrived for so long, counted from `since_s` at the earliest."""
-        loop = asyncio.get_running_loop()
-        while (left_s := max(self.last_speech_s or 0.0, since_s) + seconds - loop.time()) > 0:  # noqa: ASYNC110 - no poll
-            await asyncio.sleep(left_s)
+        """Returns when so much silence has been heard, counted from `since_s` at the earliest. Nothing at all
+        is no silence: a connection that went dead in the middle of a sentence must not pass for its end."""
+        while max(self.last_speech_s or 0.0, since_s) + seconds > self.heard_until_s:
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def close(self) -> None:
         if self._wave is not None:

@@ -130,7 +130,7 @@ async def _stay_connected(
         try:
             await _until_said(phone, plan, watcher, outcome)
         except LineLost as loss:
-            forget_unanswered(outcome.spoken, phone.ear.runs)
+            forget_unanswered(outcome.spoken, phone.ear.runs, heard_until_s=phone.ear.heard_until_s)
             patience = patience.after_loss(loop.time(), stood_s=loop.time() - connected_s)
             patience = await _reconnect(phone, exchange, patience, loss, watcher)
         else:

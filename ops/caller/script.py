@@ -56,12 +56,15 @@ async def _reply_began(ear: Ear, said: Spoken) -> float | None:
     return None if reply is None else reply.began_s
 
 
-def forget_unanswered(spoken: list[Spoken], replies: Sequence[Run]) -> None:
-    """Takes back the last sound when its answer had not begun as the connection was lost. As a person would,
-    the caller says it again; how long the line was away is no latency of an answer."""
-    if spoken and not any(
-        run.began_s > spoken[-1].first_s and run.ended_s >= spoken[-1].last_s for run in replies
-    ):
+def forget_unanswered(spoken: list[Spoken], replies: Sequence[Run], *, heard_until_s: float) -> None:
+    """Takes back the last sound when the connection was lost before its answer was heard to the end, which
+    is a second of silence. As a person would, the caller asks again; how long the line was away is no latency
+    of an answer. `heard_until_s` is when the last packet came, silent ones too."""
+    if not spoken:
+        return
+    last = spoken[-1]
+    answers = [run for run in replies if run.began_s > last.first_s and run.ended_s >= last.last_s]
+    if not answers or heard_until_s - answers[-1].ended_s < SILENCE_S:
         spoken.pop()
 
 

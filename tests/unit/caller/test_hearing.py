@@ -161,6 +161,23 @@ async def test_waiting_for_a_reply_ends_when_it_begins_or_when_time_is_up() -> N
     assert await ear.reply_after(loop.time() + 50, within_s=-60.0) is None
 
 
+async def test_silence_is_what_is_heard_and_not_what_does_not_arrive() -> None:
+    ear, loop = Ear(), asyncio.get_running_loop()
+    began_s = loop.time() - 60.0
+    sent = packets(joined(tone(0.5), silence(1.1)), began_s=began_s)
+    for packet in sent[:25]:
+        ear.on_arrived(packet)
+
+    # The last word is a minute old by the clock, and nothing came after it.
+    waiting = asyncio.create_task(ear.silence(1.0))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    for packet in sent[25:]:
+        ear.on_arrived(packet)
+    await asyncio.wait_for(waiting, 1.0)
+
+
 def frames(path: Path) -> int:
     with wave.open(str(path)) as file:
         return int(file.getnframes())

@@ -56,18 +56,20 @@ def test_only_a_connection_that_stood_starts_the_count_anew(stood_s: float, atte
         ([Run(1.0, 9.0)], False),
         ([Run(9.0, 10.5)], False),
         ([Run(10.5, 11.0)], False),
+        ([Run(12.6, 19.1)], False),
+        ([Run(12.6, 14.0), Run(14.5, 19.9)], False),
         ([Run(11.0, 13.0)], True),
-        ([Run(12.6, 12.6)], True),
+        ([Run(12.6, 19.0)], True),
     ],
-    ids=["silence", "before", "spoken over", "cut in and stopped", "cut in and went on", "after"],
+    ids=["silence", "before", "spoken over", "cut in and stopped", "cut off", "going on", "cut in", "after"],
 )
-def test_a_sound_without_its_answer_is_taken_back_to_be_said_again(
+def test_a_sound_without_its_whole_answer_is_taken_back_to_be_said_again(
     replies: list[Run], answered: bool
 ) -> None:
     first, last = Spoken(2.0, 3.0), Spoken(10.0, 12.0)
     spoken = [first, last]
 
-    forget_unanswered(spoken, replies)
+    forget_unanswered(spoken, replies, heard_until_s=20.0)
 
     assert spoken == ([first, last] if answered else [first])
 
@@ -75,6 +77,6 @@ def test_a_sound_without_its_answer_is_taken_back_to_be_said_again(
 def test_nothing_is_taken_back_before_anything_was_said() -> None:
     spoken: list[Spoken] = []
 
-    forget_unanswered(spoken, [Run(1.0, 2.0)])
+    forget_unanswered(spoken, [Run(1.0, 2.0)], heard_until_s=2.0)
 
     assert spoken == []
