@@ -115,6 +115,8 @@ function talk(conversationId, joinToken, personaName) {
   });
   find(".talk").replaceChildren(call);
   show("talk");
+  // Whoever pressed the button with the keyboard goes on from the call, not from the top of the page.
+  find(".talk").focus();
 }
 
 async function showRecord(conversationId, personaName) {

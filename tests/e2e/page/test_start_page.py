@@ -81,6 +81,17 @@ async def test_without_a_persona_the_page_says_how_to_publish_one(
     await expect(page.get_by_role("button", name="Start a conversation")).to_be_disabled()
 
 
+async def test_a_call_that_was_started_with_the_keyboard_has_the_focus(
+    page: Page, address: str, api_key: str, persona_id: UUID, worker: PageWorker
+) -> None:
+    await page.goto(f"{address}/#key={api_key}")
+    await page.get_by_role("button", name="Start a conversation").press("Enter")
+
+    await expect(page.get_by_role("region", name="Conversation", exact=True)).to_be_focused()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Mute")).to_be_focused()
+
+
 async def test_after_the_call_the_page_shows_what_stands_in_the_record(
     page: Page, address: str, api_key: str, persona_id: UUID, worker: PageWorker, conversation_log: Log
 ) -> None:
