@@ -32,8 +32,8 @@ async def server_answers(server: EmbeddedPostgres) -> bool:
     return True
 
 
-async def hold(data_dir: Path) -> int:
-    """Until SIGTERM or SIGINT, which is 0; 1 when the server went away."""
+async def hold(data_dir: Path, *, gone_s_max: float = GONE_S_MAX, look_s: float = LOOK_INTERVAL_S) -> int:
+    """Until SIGTERM or SIGINT, which is 0; 1 when the server was away for longer than `gone_s_max`."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -46,11 +46,11 @@ async def hold(data_dir: Path) -> int:
         while not stop.is_set():
             if await server_answers(server):
                 seen_s = loop.time()
-            elif loop.time() - seen_s > GONE_S_MAX:
+            elif loop.time() - seen_s > gone_s_max:
                 sys.stderr.write("the embedded Postgres went away\n")
                 return 1
             try:
-                await asyncio.wait_for(stop.wait(), LOOK_INTERVAL_S)
+                await asyncio.wait_for(stop.wait(), look_s)
             except TimeoutError:
                 continue
     finally:

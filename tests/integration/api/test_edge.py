@@ -172,6 +172,34 @@ async def test_more_requests_than_can_be_carried_are_told_to_come_again() -> Non
     assert (await first).status_code == 204
 
 
+async def test_as_many_requests_are_carried_as_the_limit_says_and_room_is_given_back() -> None:
+    # Given an application that answers only when it may
+    finish, carried = asyncio.Event(), 0
+    full = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal carried
+        carried += 1
+        if carried == edge.REQUESTS_AT_ONCE_MAX:
+            full.set()
+        await finish.wait()
+        await Response(status_code=204)(scope, receive, send)
+
+    transport = httpx.ASGITransport(edge.RequestLimit(slow))
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+        async with asyncio.TaskGroup() as tasks:
+            # When as many come as may, and one more
+            waiting = [tasks.create_task(client.get("/")) for _ in range(edge.REQUESTS_AT_ONCE_MAX)]
+            await full.wait()
+            refused = await client.get("/")
+            finish.set()
+
+        # Then only that one is refused, and afterwards there is room again
+        assert_problem(refused, 503, "too_busy")
+        assert {(await each).status_code for each in waiting} == {204}
+        assert (await client.get("/")).status_code == 204
+
+
 async def test_postgres_away_is_503_with_a_time_to_come_again(
     program: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

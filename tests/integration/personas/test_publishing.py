@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities import personas as personas_module
 from activities.personas import PersonaNotFound, PersonaPublisher, PostgresPersonaLibrary, Publication
 from activities.store.event_store import PostgresEventStore
 from domain.errors import NotFound, StoreUnavailable
@@ -222,3 +223,21 @@ async def test_the_list_shows_the_newest_revision_of_each(
         (first.published.persona_id, 2),
     ]
     assert listed[0].document_titles == ("Guide",)
+
+
+async def test_so_many_personas_are_listed_and_the_newest_are_among_them(
+    publisher: PersonaPublisher,
+    library: PostgresPersonaLibrary,
+    tenant_id: TenantId,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given one persona more than may be listed
+    monkeypatch.setattr(personas_module, "PERSONAS_LISTED_MAX", 2)
+    published = [
+        await publisher.publish(tenant_id, _persona(greeting), actor=ACTOR)
+        for greeting in ("Hello.", "Good day.", "Welcome.")
+    ]
+
+    # Then the oldest is left out
+    listed = [summary.persona_id for summary in await library.summaries(tenant_id)]
+    assert listed == [each.published.persona_id for each in reversed(published[1:])]

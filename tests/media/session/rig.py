@@ -56,6 +56,7 @@ from media.hearing.ear import HearingModels
 from media.hearing.threads import HearingThreads
 from media.models import ModelName, locate
 from media.parts import Parts, Threads
+from media.session import Session
 from media.speaking.face import FaceRenderer
 from media.speaking.tts import HibariSynthesiser
 from media.studio import Studio
@@ -191,11 +192,14 @@ class Caller:
         self._readers.append(asyncio.ensure_future(self._beat()))
 
     async def until(self, true: Callable[[], bool], seconds: float = 15) -> None:
-        """Waits for something that a message, a frame or a picture brings about."""
+        """Waits for something that a message, a frame, a picture or a reported fact brings about."""
         async with asyncio.timeout(seconds):
             while not true():
                 self._changed.clear()
                 await self._changed.wait()
+
+    def changed(self) -> None:
+        self._changed.set()
 
     def states(self) -> list[str]:
         return [message["state"] for message in self.messages if message["type"] == "state"]
@@ -317,9 +321,12 @@ class Call:
 
         await (caller or self.caller).call(offer)
 
+    def live(self) -> Session:
+        """For what no caller can bring about at the right moment."""
+        return self.worker._sessions[self.conversation_id]
+
     def dialogue(self) -> Dialogue:
-        """For sounds that no recording can bring about at the right moment."""
-        return self.worker._sessions[self.conversation_id]._dialogue
+        return self.live()._dialogue
 
     async def end(self) -> Drained:
         self.drain.set()
@@ -401,7 +408,12 @@ async def live_call(
     spec = await assigned_call(store, (tenant_id, conversation_id), requested, worker)
     drain, facts, caller = asyncio.Event(), list[Fact](), Caller()
     drawing = asyncio.ensure_future(studio.run())
-    session = asyncio.ensure_future(worker.run(spec, drain=drain, report=facts.append))
+
+    def report(fact: Fact) -> None:
+        facts.append(fact)
+        caller.changed()
+
+    session = asyncio.ensure_future(worker.run(spec, drain=drain, report=report))
     participant_id = ParticipantId(uuid4())
     await worker_carries(worker)
     try:

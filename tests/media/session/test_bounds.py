@@ -70,14 +70,15 @@ async def test_a_reply_has_a_greatest_number_of_sentences(
 class Broken:
     """An answerer that fails in its own way after its first words."""
 
-    fail: Callable[[], None]
-    wait_s: float = 0.0
+    fail: Callable[[], None] | None
     name: str = "broken"
     prompts: list[Prompt] = field(default_factory=list)
 
     async def answer(self, prompt: Prompt) -> AsyncIterator[str]:
-        await asyncio.sleep(self.wait_s)
-        self.fail()
+        if self.fail is None:
+            await asyncio.Event().wait()
+        else:
+            self.fail()
         yield "never"
 
 
@@ -96,7 +97,7 @@ async def test_an_answerer_that_fails_is_answered_for_in_a_sentence(
 ) -> None:
     # Given an answerer that takes too long, or says that it is unavailable
     monkeypatch.setattr(brain_module, "PIECE_S_MAX", 0.2)
-    broken = Broken(unavailable) if way == "unavailable" else Broken(lambda: None, wait_s=30)
+    broken = Broken(unavailable if way == "unavailable" else None)
     published = persona(failed="Something went wrong here. Please ask me again.")
     async with live_call(
         models, event_store, tenant_id, tmp_path, published=published, answerer=broken
@@ -116,7 +117,7 @@ class LateLibrary:
     async def retrieve(
         self, tenant_id: TenantId, knowledge_revision: str, question: str, *, limit: int
     ) -> Retrieval:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return Retrieval((), 0.0)
 
 
@@ -190,9 +191,9 @@ async def test_a_page_that_says_nothing_is_taken_for_lost(
         call.caller.freeze()
 
         # Then the workflow is told that the participant is not there
-        async with asyncio.timeout(10):
-            while FactKind.PARTICIPANT_DISCONNECTED not in [fact.kind for fact in call.facts]:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await call.caller.until(
+            lambda: FactKind.PARTICIPANT_DISCONNECTED in [fact.kind for fact in call.facts], 10
+        )
         await call.end()
 
 
@@ -241,8 +242,8 @@ async def test_a_worker_takes_as_many_sessions_as_it_may_and_gives_an_unused_cla
         assert not call.worker.claim(second)
         assert call.worker.claim(first)
 
-        # And a claim that nobody used is free again
-        await asyncio.sleep(0.25)
+        # And a claim that nobody used is free again. Nothing happens when its time is up: it has to pass.
+        await asyncio.sleep(worker_module.CLAIM_S_MAX + 0.05)
         assert call.worker.claim(second)
         await call.end()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import pytest
 from domain.events.catalogue import RecordingSegmentSealed, TrackKind
 from domain.ids import ConversationId
 from media import recorder as recorder_module
-from media.recorder import Recorder
+from media.recorder import AHEAD_MS_MAX, BEHIND_MS_MAX, Recorder
 from media.speaking.face import YuvFrame
 
 CONVERSATION = ConversationId(UUID("3f0c1d1a-6f0e-4b7c-9a46-0d2f4f1f1a11"))
@@ -121,6 +122,44 @@ def test_a_full_queue_loses_frames_and_counts_them_and_never_blocks(
     assert recorder.frames_lost > 0
     assert recorder.stop(10)
     assert not recorder.failed
+
+
+def recorded_ms(folder: Path, *at_ms: int) -> int:
+    """How long the track is when 20 ms of sound come at each of these times."""
+    sealed: list[RecordingSegmentSealed] = []
+    recorder = Recorder(folder, CONVERSATION, epoch=1, sealed=sealed.append)
+    for each in at_ms:
+        recorder.sound(TrackKind.PARTICIPANT_AUDIO, each, tone(1)[0])
+    assert recorder.stop(10)
+    return sealed[0].duration_ms
+
+
+def test_a_track_may_fall_so_far_behind_before_silence_is_put_in(tmp_path: Path) -> None:
+    assert recorded_ms(tmp_path / "a", 0, 20 + BEHIND_MS_MAX) == 40
+    assert recorded_ms(tmp_path / "b", 0, 20 + BEHIND_MS_MAX + 1) == 40 + BEHIND_MS_MAX + 1
+
+
+def test_a_track_may_run_so_far_ahead_before_sound_is_left_out(tmp_path: Path) -> None:
+    fits = 1 + AHEAD_MS_MAX // 20
+
+    assert recorded_ms(tmp_path / "a", *[0] * fits) == fits * 20
+    assert recorded_ms(tmp_path / "b", *[0] * (fits + 5)) == fits * 20
+
+
+def test_stopping_waits_for_the_disk_and_not_for_ever(tmp_path: Path) -> None:
+    # Given a recorder that cannot finish its last segment
+    written = threading.Event()
+    recorder = Recorder(tmp_path, CONVERSATION, epoch=1, sealed=lambda _: _until(written))
+    recorder.sound(TrackKind.PERSONA_AUDIO, 0, tone(1)[0])
+
+    # When it is stopped, then it says that this took too long; and once the disk is free, that it has ended
+    assert not recorder.stop(0.05)
+    written.set()
+    assert recorder.stop(10)
+
+
+def _until(written: threading.Event) -> None:
+    written.wait(10)
 
 
 def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_call(tmp_path: Path) -> None:

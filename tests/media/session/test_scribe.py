@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
@@ -18,8 +19,9 @@ from domain.ids import ConversationId, StreamId, TenantId, conversation_stream
 from domain.ports import Appended, Expected
 from media import scribe as scribe_module
 from media.errors import RecordBacklogFull
-from media.scribe import Scribe
+from media.scribe import RETRY_S_MAX, RETRY_S_MIN, Scribe
 from tests.fakes.event_store import InMemoryEventStore
+from tests.virtual_time import in_virtual_time, virtual_loop
 
 TENANT = TenantId(uuid4())
 STREAM = conversation_stream(ConversationId(uuid4()))
@@ -116,7 +118,7 @@ async def test_a_commit_returns_only_when_it_is_durable() -> None:
     rig = Rig(Slow())
     async with running(rig):
         committing = asyncio.ensure_future(rig.scribe.commit([fact("verdict"), fact("sentence")]))
-        await asyncio.sleep(0.05)
+        await rig.store.called.wait()
 
         # Then it waits, and returns once the store has it
         assert not committing.done()
@@ -169,6 +171,43 @@ async def test_while_the_store_is_away_facts_wait_and_come_in_order_when_it_is_b
         assert await rig.scribe.flush() == 5
     assert await rig.stored() == [str(k) for k in range(5)]
     assert not rig.scribe.store_away
+
+
+class Away(Slow):
+    """Notes when it was asked, and is away for the first ten times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may.set()
+        self.asked_s: list[float] = []
+
+    async def append(
+        self,
+        tenant_id: TenantId,
+        stream_id: StreamId,
+        events: Sequence[NewEvent[Payload]],
+        *,
+        expected: Expected,
+        epoch: int,
+    ) -> Appended:
+        self.asked_s.append(virtual_loop().time())
+        self.down = len(self.asked_s) <= 10
+        return await super().append(tenant_id, stream_id, events, expected=expected, epoch=epoch)
+
+
+@in_virtual_time
+async def test_a_store_that_is_away_is_asked_less_and_less_often_down_to_a_limit() -> None:
+    # Given a store that is away for ten attempts, when a sentence is committed
+    store = Away()
+    rig = Rig(store)
+    async with running(rig):
+        await rig.scribe.commit([fact("sentence")])
+
+    # Then the pauses grow up to the limit and stay there, so that it is found soon after it is back
+    pauses = [round(later - sooner, 6) for sooner, later in pairwise(store.asked_s)]
+    assert pauses[:2] == [RETRY_S_MIN, 2 * RETRY_S_MIN]
+    assert pauses == sorted(pauses)
+    assert pauses[-5:] == [RETRY_S_MAX] * 5
 
 
 async def test_at_the_bound_the_session_is_told_once_and_no_sentence_may_be_spoken(

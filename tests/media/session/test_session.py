@@ -82,7 +82,8 @@ async def test_an_interruption_silences_the_persona_and_keeps_exactly_what_was_p
         await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
         call.caller.voice.say(speak("What happens to my claim?"))
         await call.caller.until(lambda: call.caller.states()[-2:] == ["thinking", "speaking"])
-        await asyncio.sleep(1.5)
+        began_s = asyncio.get_running_loop().time()
+        await call.caller.until(lambda: len(call.caller.loud_since(began_s)) > 50)
 
         # When the caller speaks up, and is answered
         call.caller.voice.say(speak("Sorry, one question: is it free?"))
