@@ -108,8 +108,10 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         await engine.dispose()
 
 
-async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Answers until `stop` is set; then lets what is under way finish, within SHUTDOWN_S_MAX."""
+async def serve(
+    app: FastAPI, listener: socket.socket, stop: asyncio.Event, *, shutdown_s_max: int = SHUTDOWN_S_MAX
+) -> None:
+    """Answers until `stop` is set; then lets what is under way finish, within that time."""
     server = _Server(
         uvicorn.Config(
             app,
@@ -121,7 +123,7 @@ async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> N
             proxy_headers=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=SHUTDOWN_S_MAX,
+            timeout_graceful_shutdown=shutdown_s_max,
         )
     )
     async with asyncio.TaskGroup() as tasks:

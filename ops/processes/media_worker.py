@@ -115,8 +115,14 @@ async def _serve(settings: Settings, parts: Parts, store: PostgresEventStore, st
                 await stop.wait()
             log.info("media.draining", sessions=worker.sessions)
         server.should_exit = True
-        await asyncio.wait({serving}, timeout=SHUTDOWN_S_MAX)
+        await _finished(serving)
         drawing.cancel()
+
+
+async def _finished(serving: asyncio.Task[None], *, within_s: float = SHUTDOWN_S_MAX) -> None:
+    """Lets requests that are under way end; one that takes longer is cut off."""
+    await asyncio.wait({serving}, timeout=within_s)
+    serving.cancel()
 
 
 async def _control(server: uvicorn.Server, listener: socket.socket) -> None:
