@@ -65,27 +65,39 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 @contextmanager
 def stack(folder: Path, port: int, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`vivavoce up`, and the link that it prints. Settings are those of `ops/settings.py`."""
-    process = subprocess.Popen(
-        vivavoce("up", "--data", str(folder), "--port", str(port)),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **{f"VIVAVOCE_{name.upper()}": str(value) for name, value in settings.items()}},
-    )
-    assert process.stdout is not None
+    """`vivavoce up`, and the link that it prints. Settings are those of `ops/settings.py`. All that it prints
+    is in the file `output_of` names, and is shown when it ends."""
+    output = output_of(folder)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("w") as sink:
+        process = subprocess.Popen(
+            vivavoce("up", "--data", str(folder), "--port", str(port)),
+            cwd=ROOT,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                **{f"VIVAVOCE_{name.upper()}": str(value) for name, value in settings.items()},
+            },
+        )
     try:
-        link = ""
-        for line in process.stdout:
-            if found := re.search(r"http://\S+#key=\S+", line):
-                link = found.group()
-                break
-        yield process, link
+        link: re.Match[str] | None = None
+        deadline = time.monotonic() + START_WITHIN_S
+        while link is None and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+            link = re.search(r"http://\S+#key=\S+(?=\n)", output.read_text())
+        yield process, link.group() if link else ""
     finally:
         if process.poll() is None:
             process.kill()
         process.wait(STOP_WITHIN_S)
-        process.stdout.close()
+        print(output.read_text())  # noqa: T201 - pytest shows it beside a failure
+
+
+def output_of(folder: Path) -> Path:
+    """Beside the data folder, so that the product finds in it what it put there."""
+    return folder.with_name(f"{folder.name}.output")
 
 
 def restarted(status: dict[str, Any], name: str) -> bool:
@@ -100,6 +112,11 @@ class RunningStack:
     process: subprocess.Popen[str]
     folder: Path
     link: str
+
+    @property
+    def output(self) -> str:
+        """What `up` has printed, on both streams."""
+        return output_of(self.folder).read_text()
 
     @property
     def data(self) -> tuple[str, str]:
