@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from ops.devstack.postgres import EmbeddedPostgres
 from tests.calls import BRIEF, Say, recordings, running_stack
+from tests.e2e.call.form import assert_failed
 from tests.stack import STOP_WITHIN_S, RunningStack, finished, payloads, processes_of, restarted, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -135,6 +136,8 @@ def test_a_stack_that_is_told_to_stop_in_mid_call_leaves_no_process(say: Say, br
     assert own.process.wait(STOP_WITHIN_S) == 0
     out, err = call.communicate(timeout=120)
     assert call.returncode in (0, 1)
+    if call.returncode == 1:
+        assert_failed(json.loads(out))
     assert "Traceback" not in out + err
     until(lambda: processes_of(own.folder) == {}, within_s=30)
     assert list(starting) == []
