@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -34,6 +35,8 @@ SILENCE_S_MAX = 5.0
 MESSAGE_BYTES_MAX = 16_384
 # Beyond this the other side reads no more: what the page shows may be lost, what is recorded is not.
 CHANNEL_BUFFERED_BYTES_MAX = 262_144
+# State, captions and stages of the first sentence or two: a channel opens within a round trip or so.
+UNTOLD_MAX = 16
 CLOSE_S_MAX = 2.0
 SDP_BYTES_MAX = 65_536
 
@@ -80,6 +83,7 @@ class Peer:
         # Host addresses only: an installation that needs STUN or TURN names its own servers.
         self._connection = connection or RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._channel: RTCDataChannel | None = None
+        self._untold: deque[dict[str, Json]] = deque(maxlen=UNTOLD_MAX)
         self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
         self._reason: CloseReason = "lost"
@@ -132,9 +136,13 @@ class Peer:
             self._closed.set()
 
     def tell(self, message: dict[str, Json]) -> None:
-        """Sends a message to the page, if it still reads. The record does not depend on it."""
+        """Sends a message to the page, if it still reads. The record does not depend on it. A new connection
+        has sound before it has a channel: what is told until then waits, the newest of it."""
         channel = self._channel
-        if channel is None or channel.readyState != "open":
+        if channel is None:
+            self._untold.append(message)
+            return
+        if channel.readyState != "open":
             return
         if channel.bufferedAmount < CHANNEL_BUFFERED_BYTES_MAX:
             channel.send(json.dumps(message, ensure_ascii=False))
@@ -153,6 +161,8 @@ class Peer:
             return
         self._channel = channel
         channel.on("message", self._on_message)
+        while self._untold:
+            self.tell(self._untold.popleft())
 
     def _on_message(self, raw: str | bytes) -> None:
         self._heard_from_s = asyncio.get_running_loop().time()

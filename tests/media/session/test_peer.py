@@ -20,6 +20,7 @@ from media.peer import (
     CLOSE_S_MAX,
     MESSAGE_BYTES_MAX,
     SDP_BYTES_MAX,
+    UNTOLD_MAX,
     CloseReason,
     Peer,
     Sending,
@@ -105,6 +106,22 @@ async def test_a_page_that_reads_no_more_is_sent_no_more(below: int, sent: int) 
     channel.bufferedAmount = 0
     peer.tell({"type": "heartbeat"})
     assert json.loads(channel.sent[-1]) == {"type": "heartbeat"}
+    await peer.shut()
+
+
+async def test_what_is_told_before_the_channel_is_there_waits_for_it_up_to_a_bound() -> None:
+    # Given a page that is told more than may wait while its channel is being made
+    peer, _ = peer_with(Connection())
+    for number in range(UNTOLD_MAX + 2):
+        peer.tell({"type": "caption", "id": number})
+
+    # When the channel opens, then it is sent the newest, in their order, and what comes after them
+    channel = Channel()
+    peer._on_channel(cast(RTCDataChannel, channel))
+    peer.tell({"type": "heartbeat"})
+    *waited, last = [json.loads(text) for text in channel.sent]
+    assert [message["id"] for message in waited] == list(range(2, UNTOLD_MAX + 2))
+    assert last == {"type": "heartbeat"}
     await peer.shut()
 
 
