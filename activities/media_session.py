@@ -31,6 +31,7 @@ from domain.ports import SESSION_DRAIN_S_MAX, Drained, EventStore, MediaHost, Se
 from workflows.contracts import (
     MEDIA_QUEUE,
     NO_VACANCY,
+    RELEASE,
     SIGNAL_FACTS,
     AppendAssigned,
     ClaimMediaWorker,
@@ -229,12 +230,15 @@ def media_workers(
         task_queue=MEDIA_QUEUE,
         activities=activities.shared(),
         max_concurrent_activities=CLAIMS_AT_ONCE_MAX,
+        # By default it is a digest of every module that is loaded, torch and all: seconds of computing.
+        build_id=RELEASE,
         interceptors=[CodesOnly()],
     )
     sessions = Worker(
         client,
         task_queue=task_queue,
         activities=activities.own(),
+        build_id=RELEASE,
         # Each session may have its assignment's append beside it.
         max_concurrent_activities=2 * sessions_max,
         # Core holds heartbeats back by default; the answer to one is what brings the order to drain.

@@ -28,14 +28,7 @@ from activities.store.engine import CONNECT_TIMEOUT_S, asyncpg_url
 from activities.store.failures import store_failures
 from domain.errors import InvalidInput
 from domain.ids import TenantId
-
-DATABASE = "vivavoce"
-# Owns the tables and runs the migrations; nobody logs in as it.
-OWNER_ROLE = "vivavoce_owner"
-# What every process connects as.
-APP_ROLE = "vivavoce_app"
-# Owns the few functions that look across tenants; nobody logs in as it.
-GATE_ROLE = "vivavoce_gate"
+from ops.roles import APP_ROLE, DATABASE, GATE_ROLE, OWNER_ROLE
 
 # Two that migrate at once take turns. The number is arbitrary and the same in every release.
 MIGRATION_LOCK = 7_215_118_301

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     device: str = "auto"
     log_level: str = "info"
     log_json: bool = True
+    # How long a process waits at its start for the database to be prepared, and then for Temporal.
+    start_wait_s: float = Field(default=60.0, ge=0)
     # Tests make these smaller to see the workflow continue as new and the sweep mend.
     continue_as_new_messages: int = Field(default=1000, ge=5)
     sweep_interval_s: float = Field(default=60.0, ge=0.5)

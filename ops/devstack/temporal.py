@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import sysconfig
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.errors import InvalidInput, Unavailable
+from ops.devstack.orphan import die_with_parent
 
 NAMESPACE = "default"
 START_TIMEOUT_S = 60.0
@@ -28,7 +26,6 @@ STOP_TIMEOUT_S = 10.0
 POLL_S = 0.1
 PROBE_TIMEOUT_S = 2.0
 LOG_TAIL_CHARACTERS_MAX = 240
-_PR_SET_PDEATHSIG = 1
 
 
 class TemporalNotInstalled(InvalidInput):
@@ -145,7 +142,7 @@ class TemporalServer:
                 stderr=sink,
                 # Ctrl-C in the terminal is for the one who holds this server, who stops it in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509
+                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509
             )
         return cls(process, f"127.0.0.1:{port}", log)
 
@@ -182,19 +179,3 @@ class TemporalServer:
     def _last_line(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         return lines[-1][:LOG_TAIL_CHARACTERS_MAX] if lines else f"read {self.log}"
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """Runs in the child between fork and exec: a holder that is killed takes its server with it."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        # The parent may have died before the line above.
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare

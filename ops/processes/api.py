@@ -28,7 +28,6 @@ from activities.store.engine import create_engine
 from activities.store.event_store import PostgresEventStore
 from activities.store.failures import store_failures
 from activities.store.idempotency import IdempotencyKeys
-from activities.store.roles import check_role
 from domain.errors import InvalidInput, Unavailable
 from media.models import ModelError, ModelName, locate
 from ops.api.app import create_app
@@ -37,7 +36,7 @@ from ops.api.runs import TemporalRuns
 from ops.api.services import Services
 from ops.logs import configure_logs, quiet_loop_errors
 from ops.media_hosts import MediaHosts
-from ops.processes.temporal_client import connect
+from ops.processes.backing import backed
 from ops.settings import Settings
 
 log = structlog.get_logger()
@@ -55,8 +54,8 @@ class ApiPortInUse(InvalidInput):
 
 
 async def run(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT. Raises RoleTooMighty, StoreUnavailable, TemporalUnreachable,
-    PayloadKeyInvalid or ApiPortInUse, before it answers a single request."""
+    """Runs until SIGTERM or SIGINT. Raises ApiPortInUse, or what `backed` raises, before it answers a single
+    request."""
     configure_logs(settings.log_level, as_json=settings.log_json)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -64,7 +63,9 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with _listener(settings) as listener:
-        async with services(settings) as ready:
+        async with services(settings, stop) as ready:
+            if ready is None:
+                return
             port = listener.getsockname()[1]
             log.info("api.ready", host=settings.api_host, port=port)
             await serve(create_app(ready), listener, stop)
@@ -72,15 +73,17 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def services(settings: Settings) -> AsyncIterator[Services]:
-    """Everything that the routes need, opened, and closed at the end."""
+async def services(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Services | None]:
+    """Everything that the routes need, opened, and closed at the end; None when `stop` was set meanwhile."""
     engine = create_engine(
         settings.database_url.get_secret_value(), application_name="vivavoce api", pre_ping=True
     )
     embedding = ThreadPoolExecutor(1, "embedding")
     try:
-        await check_role(engine)
-        client = await connect(settings)
+        client = await backed(settings, engine, stop)
+        if client is None:
+            yield None
+            return
         async with control_client() as control:
             store = PostgresEventStore(engine)
             yield Services(

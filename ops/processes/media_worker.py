@@ -12,6 +12,7 @@ from uuid import uuid4
 import structlog
 import torch
 import uvicorn
+from temporalio.client import Client
 
 from activities.knowledge.minilm import MiniLm
 from activities.knowledge.retrieval import PostgresRetriever
@@ -20,7 +21,6 @@ from activities.personas import PostgresPersonaLibrary
 from activities.providers.grounded import GroundedAnswerer
 from activities.store.engine import create_engine
 from activities.store.event_store import PostgresEventStore
-from activities.store.roles import check_role
 from domain.ids import WorkerId
 from media.hearing.ear import HearingModels
 from media.hearing.threads import HearingThreads
@@ -32,8 +32,8 @@ from media.speaking.tts import HibariSynthesiser
 from media.studio import Studio
 from media.worker import MediaWorker
 from ops.logs import quiet_loop_errors
+from ops.processes.backing import backed
 from ops.processes.control import control_app
-from ops.processes.temporal_client import connect
 from ops.settings import Settings
 
 log = structlog.get_logger()
@@ -42,7 +42,9 @@ SHUTDOWN_S_MAX = 10.0
 
 
 async def run(settings: Settings) -> None:
-    """Carries sessions until SIGTERM or SIGINT; then drains them, within a bound, and returns."""
+    """Carries sessions until SIGTERM or SIGINT; then drains them, within a bound, and returns.
+
+    Raises what `backed` raises, or ModelError."""
     # One thread for each model is faster than several that wait for each other beside an encoder.
     torch.set_num_threads(1)
     frames_first()
@@ -53,7 +55,9 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     engine = create_engine(settings.database_url.get_secret_value(), application_name="vivavoce-media")
     try:
-        await check_role(engine)
+        client = await backed(settings, engine, stop)
+        if client is None:
+            return
         store = PostgresEventStore(engine)
         embedder = await asyncio.to_thread(_embedder, settings)
         thinking = model_thread("thinking")
@@ -78,12 +82,14 @@ async def run(settings: Settings) -> None:
             recordings=settings.recordings_dir,
             now=lambda: datetime.now(UTC),
         )
-        await _serve(settings, parts, store, stop)
+        await _serve(settings, parts, store, client, stop)
     finally:
         await engine.dispose()
 
 
-async def _serve(settings: Settings, parts: Parts, store: PostgresEventStore, stop: asyncio.Event) -> None:
+async def _serve(
+    settings: Settings, parts: Parts, store: PostgresEventStore, client: Client, stop: asyncio.Event
+) -> None:
     listener = socket.create_server((settings.media_host, settings.media_port))
     port = listener.getsockname()[1]
     worker = MediaWorker(
@@ -92,7 +98,6 @@ async def _serve(settings: Settings, parts: Parts, store: PostgresEventStore, st
         address=f"http://{settings.media_host}:{port}",
         sessions_max=settings.sessions_max,
     )
-    client = await connect(settings)
     queue = f"vivavoce-media-{worker.worker_id}"
     activities = MediaSessionActivities(worker, store, client, task_queue=queue)
     claims, sessions = media_workers(client, activities, task_queue=queue, sessions_max=settings.sessions_max)

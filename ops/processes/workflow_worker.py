@@ -17,12 +17,11 @@ from activities.conversations import ConversationActivities
 from activities.failures import CodesOnly
 from activities.store.engine import create_engine
 from activities.store.event_store import PostgresEventStore
-from activities.store.roles import check_role
 from activities.sweep import Sweep, started_on, unsealed_in
 from domain.errors import Unavailable
 from domain.ports import EventStore
 from ops.logs import quiet_loop_errors
-from ops.processes.temporal_client import connect
+from ops.processes.backing import backed
 from ops.settings import Settings
 from workflows.contracts import RELEASE, WORKFLOW_QUEUE
 from workflows.conversation import ConversationWorkflow
@@ -71,7 +70,7 @@ def workflow_worker(client: Client, store: EventStore) -> Worker:
 
 
 async def run(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT. Raises RoleTooMighty, TemporalUnreachable or PayloadKeyInvalid."""
+    """Runs until SIGTERM or SIGINT. Raises what `backed` raises."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     quiet_loop_errors(loop)
@@ -79,9 +78,9 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     engine = create_engine(settings.database_url.get_secret_value(), application_name="vivavoce workflows")
     try:
-        await check_role(engine)
-        client = await connect(settings)
-        await serve(client, engine, settings, stop)
+        client = await backed(settings, engine, stop)
+        if client is not None:
+            await serve(client, engine, settings, stop)
     finally:
         await engine.dispose()
 

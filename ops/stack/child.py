@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
@@ -13,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.devstack.orphan import die_with_parent
+
 Probe = Callable[[], Awaitable[bool]]
 
-PR_SET_PDEATHSIG = 1
 LOG_BYTES_MAX = 32 << 20
 LAST_LINE_BYTES = 4096
 LAST_LINE_CHARACTERS_MAX = 240
@@ -66,7 +66,7 @@ class Child:
                 stderr=sink,
                 # The terminal's Ctrl-C reaches the supervisor alone, which stops the children in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent(orphan_signal),
+                preexec_fn=die_with_parent(orphan_signal),
             )
         return cls(process, spec, log)
 
@@ -136,19 +136,3 @@ def birth(pid: int) -> str | None:
         ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return found.stdout.strip() or None
-
-
-def _die_with_parent(orphan_signal: signal.Signals) -> Callable[[], None] | None:
-    """Run in the child between fork and exec: a supervisor that is killed takes its children with it."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def prepare() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, orphan_signal, 0, 0, 0)
-        # The parent may have died before the line above.
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare

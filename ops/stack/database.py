@@ -9,17 +9,13 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.store.engine import create_engine
-from ops.bootstrap import APP_ROLE, DATABASE, ensure_api_key, ensure_tenant, prepare_database
+from ops.bootstrap import ensure_api_key, ensure_tenant, prepare_database
 from ops.devstack.postgres import EmbeddedPostgres
+from ops.roles import APP_ROLE, DATABASE
 from ops.stack.environment import Secrets
 from ops.stack.folder import DataFolder
 
 CLI_CONNECTIONS_MAX = 2
-
-
-def application_url(folder: DataFolder) -> str:
-    """What every process connects with, once the server runs."""
-    return EmbeddedPostgres(folder.postgres).url(user=APP_ROLE, database=DATABASE)
 
 
 async def prepare(folder: DataFolder, secrets: Secrets) -> None:

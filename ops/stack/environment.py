@@ -12,13 +12,15 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
-from activities.store.access import new_api_key
 from domain.events.payload import Frozen
 from domain.ids import TenantId
 from ops.cli.errors import Stop
 from ops.stack.folder import DataFolder, write_private
 
 PAYLOAD_KEY_BYTES = 32
+# Cold caches on a small machine: several times what was measured there. So long each process waits for the
+# others.
+PREPARED_WITHIN_S = 180.0
 
 
 class Secrets(Frozen):
@@ -56,6 +58,9 @@ def secrets_of(folder: DataFolder) -> Secrets:
     try:
         return Secrets.model_validate_json(folder.secrets.read_bytes())
     except FileNotFoundError:
+        # The database library behind it takes long to load, and only the first start needs a key.
+        from activities.store.access import new_api_key  # noqa: PLC0415
+
         made = Secrets(
             payload_key=base64.b64encode(randomness.token_bytes(PAYLOAD_KEY_BYTES)).decode(),
             control_secret=randomness.token_urlsafe(32),
@@ -91,6 +96,7 @@ def settings_environment(
                 "api_port": addresses.api_port,
                 "public_url": addresses.api_url,
                 "media_port": addresses.media_port,
+                "start_wait_s": PREPARED_WITHIN_S,
                 "tenant_id": secrets.tenant_id,
             }
         ),

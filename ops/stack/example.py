@@ -8,7 +8,6 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.knowledge.minilm import MiniLm
 from activities.personas import PersonaPublisher, Publication, load_persona_file
 from activities.store.event_store import PostgresEventStore
 from domain.events.envelope import Actor, ActorKind
@@ -44,6 +43,9 @@ async def publish_file(
     persona_id: PersonaId | None = None,
 ) -> Publication:
     """Publishes a persona file with its documents. Raises PersonaInvalid, NotFound or ModelError."""
+    # Loaded where something is published: most starts publish nothing.
+    from activities.knowledge.minilm import MiniLm  # noqa: PLC0415
+
     persona = load_persona_file(file)
     embedder = MiniLm(locate(models_dir, ModelName.MINILM_WEIGHTS).parent)
     with ThreadPoolExecutor(1, "embedding") as executor:

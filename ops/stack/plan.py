@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
-from http import HTTPStatus
 from pathlib import Path
-
-import httpx
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from ops.cli.errors import Stop
 from ops.devstack.postgres import EmbeddedPostgres
-from ops.devstack.temporal import NAMESPACE, free_port, temporal_command, temporal_is_ready
+from ops.devstack.temporal import free_port, temporal_command, temporal_is_ready
+from ops.roles import APP_ROLE, DATABASE
 from ops.stack.child import ChildSpec, Probe, Task
-from ops.stack.database import application_url
-from ops.stack.environment import Addresses, Secrets, settings_environment
+from ops.stack.environment import PREPARED_WITHIN_S, Addresses, Secrets, settings_environment
 from ops.stack.folder import DataFolder
 from ops.stack.holder import server_answers
 from ops.stack.supervisor import Stage
-from workflows.contracts import WORKFLOW_QUEUE
 
-# Cold caches on a small machine: each is several times what was measured there.
+# Cold caches on a small machine: several times what was measured there.
 READY_WITHIN_S = 90.0
-PREPARED_WITHIN_S = 180.0
 STOP_WITHIN_S = 15.0
 # Longer than the server's own fast stop and the kill after it.
 POSTGRES_STOP_WITHIN_S = 35.0
-PROBE_TIMEOUT_S = 1.5
 
 _CLI = (sys.executable, "-m", "ops.cli.main", "process")
 
@@ -55,7 +42,7 @@ class Plan:
     @cached_property
     def addresses(self) -> Addresses:
         return Addresses(
-            database_url=application_url(self.folder),
+            database_url=EmbeddedPostgres(self.folder.postgres).url(user=APP_ROLE, database=DATABASE),
             temporal=f"127.0.0.1:{free_port()}",
             api_host=self.api_host,
             api_port=self.api_port,
@@ -72,10 +59,17 @@ class Plan:
         return f"{self.addresses.api_url}/#key={self.secrets.api_key}"
 
     def stages(self) -> Sequence[Stage]:
+        """All at once: each waits for what it needs by itself, and loads its code meanwhile. They stop one by
+        one, the last first."""
         return (
-            (self._postgres, self._temporal),
-            (self._preparation,),
-            (self._workflows, self._media, self._api),
+            (
+                self._postgres,
+                self._temporal,
+                self._preparation,
+                self._workflows,
+                self._media,
+                self._api,
+            ),
         )
 
     def _postgres(self) -> ChildSpec:
@@ -111,16 +105,32 @@ class Plan:
         )
 
     def _workflows(self) -> ChildSpec:
-        return self._process("workflows", lambda: has_poller(self.addresses.temporal))
+        async def ready() -> bool:
+            from ops.stack.probes import has_poller  # noqa: PLC0415
+
+            return await has_poller(self.addresses.temporal)
+
+        return self._process("workflows", ready)
 
     def _media(self) -> ChildSpec:
-        return self._process("media", answers_ok(f"http://127.0.0.1:{self.addresses.media_port}/health"))
+        return self._process("media", _answers_ok(f"http://127.0.0.1:{self.addresses.media_port}/health"))
 
     def _api(self) -> ChildSpec:
-        return self._process("api", answers_ok(f"{self.addresses.api_url}/v1/health/ready"))
+        return self._process("api", _answers_ok(f"{self.addresses.api_url}/v1/health/ready"))
 
     def _process(self, name: str, ready: Probe) -> ChildSpec:
-        return ChildSpec(name, (*_CLI, name), self.environment, ready, READY_WITHIN_S, STOP_WITHIN_S)
+        # It waits for the preparation first.
+        within_s = PREPARED_WITHIN_S + READY_WITHIN_S
+        return ChildSpec(name, (*_CLI, name), self.environment, ready, within_s, STOP_WITHIN_S)
+
+
+def _answers_ok(url: str) -> Probe:
+    async def ready() -> bool:
+        from ops.stack.probes import answers_ok  # noqa: PLC0415
+
+        return await answers_ok(url)
+
+    return ready
 
 
 def check_port(host: str, port: int) -> None:
@@ -136,33 +146,3 @@ def check_port(host: str, port: int) -> None:
                 f"Port {port} on {host} cannot be used ({error.strerror}): stop the program that uses it, or "
                 "choose another with --port."
             ) from None
-
-
-def answers_ok(url: str) -> Probe:
-    async def probe() -> bool:
-        # Plain HTTP: making a TLS context takes longer than the whole request.
-        async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False, verify=False) as client:  # noqa: S501
-            try:
-                return (await client.get(url)).status_code == HTTPStatus.OK
-            except httpx.HTTPError:
-                return False
-
-    return probe
-
-
-async def has_poller(address: str) -> bool:
-    """Whether a process asks Temporal for workflow tasks."""
-    request = DescribeTaskQueueRequest(
-        namespace=NAMESPACE,
-        task_queue=TaskQueue(name=WORKFLOW_QUEUE),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            client = await Client.connect(address)
-            answer = await client.workflow_service.describe_task_queue(
-                request, timeout=timedelta(seconds=PROBE_TIMEOUT_S)
-            )
-    except (RPCError, RuntimeError, TimeoutError):
-        return False
-    return len(answer.pollers) > 0

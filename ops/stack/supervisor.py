@@ -87,14 +87,12 @@ class Supervisor:
             group.create_task(self._trim_logs())
             for stage in self._stages:
                 async with asyncio.TaskGroup() as together:
-                    begun = [together.create_task(self._begin(step())) for step in stage]
-                for child in begun:
-                    if (kept := child.result()) is not None:
-                        group.create_task(self._keep(kept))
+                    for spec in [step() for step in stage]:
+                        together.create_task(self._begin(spec, group))
             on_ready()
 
-    async def _begin(self, spec: ChildSpec | Task) -> Child | None:
-        """Starts a process and waits until it answers, or runs a task to its end."""
+    async def _begin(self, spec: ChildSpec | Task, keepers: asyncio.TaskGroup) -> None:
+        """Starts a process and waits until it answers, to keep it from then on; or runs a task to its end."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._order.append(spec.name)
@@ -103,11 +101,11 @@ class Supervisor:
         match spec:
             case ChildSpec():
                 await self._until_ready(child, spec, began)
+                keepers.create_task(self._keep(child))
             case Task():
                 await self._until_ended(child, spec, began)
                 self._children.remove(child)
         self._reporter.done(spec.name, loop.time() - began)
-        return child if isinstance(spec, ChildSpec) else None
 
     async def _start(self, spec: ChildSpec | Task) -> Child:
         child = await Child.start(spec, self._logs / f"{spec.name}.log")

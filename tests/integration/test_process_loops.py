@@ -48,6 +48,7 @@ async def test_a_process_tells_what_nobody_caught_by_type(
         models_dir=tmp_path,
         recordings_dir=tmp_path,
         api_port=0,
+        start_wait_s=0,
     )
     async with asyncio.timeout(FAILED_S_MAX):
         with pytest.raises(StoreUnavailable):

@@ -16,10 +16,7 @@ from activities.store.roles import check_role
 from domain.errors import StoreUnavailable
 from domain.ids import TenantId
 from ops.bootstrap import (
-    APP_ROLE,
-    GATE_ROLE,
     MIGRATION_LOCK,
-    OWNER_ROLE,
     DatabaseIsNewer,
     DatabaseIsNotOurs,
     ensure_api_key,
@@ -27,6 +24,7 @@ from ops.bootstrap import (
     prepare_database,
 )
 from ops.devstack.postgres import EmbeddedPostgres
+from ops.roles import APP_ROLE, GATE_ROLE, OWNER_ROLE
 
 
 def a_name() -> str:

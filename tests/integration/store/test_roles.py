@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.store.engine import create_engine
 from activities.store.roles import RoleTooMighty, check_role
-from ops.bootstrap import APP_ROLE, GATE_ROLE, OWNER_ROLE, Addresses
+from ops.bootstrap import Addresses
+from ops.roles import APP_ROLE, GATE_ROLE, OWNER_ROLE
 
 ConnectAs = Callable[[str], Awaitable[AsyncEngine]]
 
