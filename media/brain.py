@@ -19,6 +19,7 @@ from domain.events.catalogue import (
     EndReason,
     PromptAssembled,
     ReplyGenerated,
+    RetrievalOutcome,
     RetrievalPerformed,
     RetrievedPassage,
     SentenceKind,
@@ -41,10 +42,14 @@ log = structlog.get_logger()
 SENTENCES_REPLY_MAX = 12
 PASSAGES_MAX = 6
 RETRIEVAL_S_MAX = 1.0
+# Documents that cannot be looked through are asked for again for so long; then the persona says that
+# something went wrong.
+RETRIEVAL_TRIED_S_MAX = 6.0
+RETRIEVAL_PAUSE_S = 0.25
 # The longest wait for the answerer's next piece; what is being spoken meanwhile takes its own time.
 PIECE_S_MAX = 15.0
 
-Finish = Literal["complete", "cancelled", "stopped_by_policy", "failed"]
+Finish = Literal["complete", "cancelled", "stopped_by_policy", "cut_at_limit", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,9 @@ class Brain:
 
     async def _answer(self, reply: _Reply, asked: Asked, began_s: float) -> None:
         passages = await self._retrieve(asked)
+        if passages is None:
+            await self._fail(reply)
+            return
         prompt = self._prompt(asked, passages)
         reply.cause = self._scribe.note(
             PromptAssembled(turn_id=asked.turn_id, digest=prompt.digest(), content=prompt.content()),
@@ -176,20 +184,23 @@ class Brain:
                     return
             await self._speak(reply, buffer.finish(), began_s)
         except (TimeoutError, Unavailable):
-            reply.finish = "failed"
             log.warning("brain.answer_failed", turn_id=str(asked.turn_id), answerer=self._answerer.name)
-            persona = self._published.persona
-            await self._say_all(reply, persona.failed, SentenceKind.ANSWER, Emotion.NEUTRAL)
+            await self._fail(reply)
         finally:
             close = getattr(pieces, "aclose", None)
             if close is not None:
                 await close()
+
+    async def _fail(self, reply: _Reply) -> None:
+        reply.finish = "failed"
+        await self._say_all(reply, self._published.persona.failed, SentenceKind.ANSWER, Emotion.NEUTRAL)
 
     async def _speak(self, reply: _Reply, sentences: tuple[str, ...], began_s: float) -> bool:
         """Whether the reply may go on."""
         loop = asyncio.get_running_loop()
         for sentence in sentences:
             if reply.sentences >= SENTENCES_REPLY_MAX:
+                reply.finish = "cut_at_limit"
                 return False
             is_first, ready_s = reply.sentences == 0, loop.time()
             said = await self._say(reply, sentence, SentenceKind.ANSWER, Emotion.NEUTRAL)
@@ -242,21 +253,25 @@ class Brain:
         reply.finish = "stopped_by_policy"
         return False
 
-    async def _retrieve(self, asked: Asked) -> tuple[Passage, ...]:
-        """Nothing found in time is answered as nothing found, and the log says that it was so."""
-        revision = self._published.knowledge_revision
-        question = _with_context(asked)
-        try:
-            async with asyncio.timeout(RETRIEVAL_S_MAX):
-                found = await self._retriever.retrieve(
-                    self._tenant_id, revision, question, limit=PASSAGES_MAX
-                )
-        except (TimeoutError, Unavailable):
-            log.warning("brain.retrieval_failed", turn_id=str(asked.turn_id))
-            passages: tuple[Passage, ...] = ()
-            took_ms = RETRIEVAL_S_MAX * 1000
-        else:
-            passages, took_ms = found.passages, found.took_ms
+    async def _retrieve(self, asked: Asked) -> tuple[Passage, ...] | None:
+        """None when the documents could not be looked through: to answer then that they hold nothing would be
+        untrue. Asked again meanwhile, since no sentence could be recorded, and so spoken, either."""
+        revision, question = self._published.knowledge_revision, _with_context(asked)
+        loop = asyncio.get_running_loop()
+        began_s, attempts = loop.time(), 0
+        passages: tuple[Passage, ...] | None = None
+        while passages is None and (attempts == 0 or loop.time() - began_s < RETRIEVAL_TRIED_S_MAX):
+            if attempts > 0:
+                await asyncio.sleep(RETRIEVAL_PAUSE_S)
+            attempts += 1
+            try:
+                async with asyncio.timeout(RETRIEVAL_S_MAX):
+                    found = await self._retriever.retrieve(
+                        self._tenant_id, revision, question, limit=PASSAGES_MAX
+                    )
+                passages = found.passages
+            except (TimeoutError, Unavailable):
+                log.warning("brain.retrieval_failed", turn_id=str(asked.turn_id), attempt=attempts)
         self._scribe.note(
             RetrievalPerformed(
                 turn_id=asked.turn_id,
@@ -264,9 +279,11 @@ class Brain:
                 strategy="balanced",
                 passages=tuple(
                     RetrievedPassage(document_id=p.document_id, chunk_id=p.chunk_id, score=p.score, rank=k)
-                    for k, p in enumerate(passages, 1)
+                    for k, p in enumerate(passages or (), 1)
                 ),
-                took_ms=round(took_ms, 1),
+                outcome=_outcome(passages),
+                attempts=attempts,
+                took_ms=round((loop.time() - began_s) * 1000, 1),
             ),
             turn_id=asked.turn_id,
             cause=asked.cause,
@@ -284,6 +301,12 @@ class Brain:
             passages=passages,
             texts=OwnTexts(persona.name, persona.disclosure, persona.not_found),
         )
+
+
+def _outcome(passages: tuple[Passage, ...] | None) -> RetrievalOutcome:
+    if passages is None:
+        return RetrievalOutcome.UNAVAILABLE
+    return RetrievalOutcome.FOUND if passages else RetrievalOutcome.NOTHING
 
 
 def _with_context(asked: Asked) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from ops.stack.child import birth
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,6 +137,13 @@ class RunningStack:
         """SIGKILL of one process; the supervisor starts it again."""
         [child] = [each for each in self.ask("status")["processes"] if each["name"] == name]
         os.kill(child["pid"], signal.SIGKILL)
+
+    def answers(self) -> bool:
+        """Whether the API does, and has all that it needs."""
+        try:
+            return httpx.get(self.link.split("/#")[0] + "/v1/health/ready", timeout=10).is_success
+        except httpx.TransportError:
+            return False
 
     def call(self, *arguments: str) -> subprocess.Popen[str]:
         """`vivavoce demo`, under way."""

@@ -216,13 +216,23 @@ class RetrievedPassage(Frozen):
     rank: int
 
 
+class RetrievalOutcome(StrEnum):
+    FOUND = "found"
+    NOTHING = "nothing"  # The documents were looked through, and hold nothing near the question.
+    UNAVAILABLE = "unavailable"  # They could not be looked through.
+    UNKNOWN = "unknown"  # Recorded before the last two were told apart.
+
+
 class RetrievalPerformed(Payload):
     type: ClassVar[str] = "retrieval.performed"
+    schema_version: ClassVar[int] = 2
     turn_id: TurnId
     knowledge_revision: Sha256
     strategy: Literal["speed", "balanced", "quality"]
     passages: tuple[RetrievedPassage, ...]
-    took_ms: float
+    outcome: RetrievalOutcome
+    attempts: int = Field(ge=1)
+    took_ms: float  # Of all attempts, with the pauses between them.
 
 
 class PromptAssembled(Payload):
@@ -236,11 +246,12 @@ class PromptAssembled(Payload):
 
 class ReplyGenerated(Payload):
     type: ClassVar[str] = "reply.generated"
+    schema_version: ClassVar[int] = 2
     reply_id: ReplyId
     turn_id: TurnId
     answerer: str
     sentences: int
-    finish: Literal["complete", "cancelled", "stopped_by_policy", "failed"]
+    finish: Literal["complete", "cancelled", "stopped_by_policy", "cut_at_limit", "failed"]
 
 
 class GuardrailEvaluated(Payload):

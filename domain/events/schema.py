@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from domain.errors import UnknownEventType
 from domain.events.canonical import Json, canonical_bytes
-from domain.events.catalogue import ALL_PAYLOADS
+from domain.events.catalogue import ALL_PAYLOADS, ReplyGenerated, RetrievalOutcome, RetrievalPerformed
 from domain.events.payload import Payload
 
 Content = dict[str, Json]
@@ -50,4 +50,21 @@ class Schema:
         return payload.model_validate_json(json.dumps(content))
 
 
-SCHEMA = Schema(ALL_PAYLOADS)
+def _retrieval_with_outcome(content: Content) -> Content:
+    """An outage was recorded as nothing found, so which of the two it was cannot be known any more."""
+    outcome = RetrievalOutcome.FOUND if content["passages"] else RetrievalOutcome.UNKNOWN
+    return {**content, "outcome": outcome.value, "attempts": 1}
+
+
+def _unchanged(content: Content) -> Content:
+    return content
+
+
+SCHEMA = Schema(
+    ALL_PAYLOADS,
+    {
+        (RetrievalPerformed.type, 1): _retrieval_with_outcome,
+        # The second version knows of replies that were cut at their greatest length.
+        (ReplyGenerated.type, 1): _unchanged,
+    },
+)

@@ -167,6 +167,7 @@ def test_a_call_whose_other_side_is_gone_for_good_is_told_as_a_failure(
     assert "Traceback" not in err
     # (the calls of the other tests need them back)
     until(lambda: all(restarted(running.ask("status"), name) for name in ("api", "media")), within_s=90)
+    until(running.answers, within_s=90)
 
 
 @contextmanager

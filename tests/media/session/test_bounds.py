@@ -12,12 +12,14 @@ import httpx
 import numpy as np
 import pytest
 
-from domain.errors import Unavailable
+from domain.errors import StoreUnavailable, Unavailable
 from domain.events.catalogue import (
     ConversationRequested,
     EndReason,
     GuardrailEvaluated,
+    PromptAssembled,
     ReplyGenerated,
+    RetrievalOutcome,
     RetrievalPerformed,
     SentenceCommitted,
     Verdict,
@@ -63,7 +65,8 @@ async def test_a_reply_has_a_greatest_number_of_sentences(
 
         # Then three are, and the answerer was asked no further
         assert len(await call.of(SentenceCommitted)) == 2 + 3
-        assert [reply.sentences for reply in await call.of(ReplyGenerated)] == [3]
+        [reply] = await call.of(ReplyGenerated)
+        assert (reply.sentences, reply.finish) == (3, "cut_at_limit")
 
 
 @dataclass
@@ -121,7 +124,22 @@ class LateLibrary:
         return Retrieval((), 0.0)
 
 
-async def test_documents_that_come_too_late_are_answered_without(
+class AwayLibrary:
+    """Refuses so many times, and then holds nothing."""
+
+    def __init__(self, refusals: int) -> None:
+        self._refusals = refusals
+
+    async def retrieve(
+        self, tenant_id: TenantId, knowledge_revision: str, question: str, *, limit: int
+    ) -> Retrieval:
+        if self._refusals > 0:
+            self._refusals -= 1
+            raise StoreUnavailable
+        return Retrieval((), 0.0)
+
+
+async def test_documents_that_come_too_late_are_never_said_to_hold_nothing(
     models: Models,
     event_store: EventStore,
     tenant_id: TenantId,
@@ -130,13 +148,34 @@ async def test_documents_that_come_too_late_are_answered_without(
 ) -> None:
     # Given a library that does not answer in time
     monkeypatch.setattr(brain_module, "RETRIEVAL_S_MAX", 0.2)
+    monkeypatch.setattr(brain_module, "RETRIEVAL_TRIED_S_MAX", 0.5)
     async with live_call(models, event_store, tenant_id, tmp_path, retriever=LateLibrary()) as call:
         await answered(call)
         await call.end()
 
-        # Then the answer comes all the same, and the record says that nothing was found
-        assert [found.passages for found in await call.of(RetrievalPerformed)] == [()]
-        assert len(await call.of(SentenceCommitted)) == 3
+        # Then the persona says that something went wrong, and the record says what
+        [looked] = await call.of(RetrievalPerformed)
+        assert (looked.outcome, looked.passages) == (RetrievalOutcome.UNAVAILABLE, ())
+        assert looked.attempts >= 2
+        said = " ".join(sentence.text for sentence in await call.of(SentenceCommitted))
+        assert said.endswith("something went wrong on my side. Please ask me again.")
+        assert [reply.finish for reply in await call.of(ReplyGenerated)] == ["failed"]
+        assert await call.of(PromptAssembled) == []
+
+
+async def test_documents_that_are_back_in_time_are_answered_from(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a library that is away at first
+    library = AwayLibrary(refusals=2)
+    async with live_call(models, event_store, tenant_id, tmp_path, retriever=library) as call:
+        await answered(call)
+        await call.end()
+
+        # Then it is asked until it answers, and so is the question
+        [looked] = await call.of(RetrievalPerformed)
+        assert (looked.outcome, looked.attempts) == (RetrievalOutcome.NOTHING, 3)
+        assert [reply.finish for reply in await call.of(ReplyGenerated)] == ["complete"]
 
 
 async def test_the_policy_can_end_the_call_after_its_last_word(

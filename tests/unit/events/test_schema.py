@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import ClassVar
+from uuid import UUID
 
 import pytest
 
 from domain.errors import UnknownEventType
-from domain.events.catalogue import ALL_PAYLOADS, ConversationPayload
+from domain.events.catalogue import (
+    ALL_PAYLOADS,
+    ConversationPayload,
+    RetrievalOutcome,
+    RetrievalPerformed,
+)
 from domain.events.payload import Payload
 from domain.events.schema import SCHEMA, Content, Schema
 
@@ -121,3 +127,27 @@ def test_names_are_dotted_and_stable_and_fit_their_column() -> None:
 
 def test_every_event_of_a_conversation_is_in_the_catalogue() -> None:
     assert set(ConversationPayload.__args__) <= set(ALL_PAYLOADS)
+
+
+@pytest.mark.parametrize(
+    ("passages", "outcome"),
+    [
+        ([], RetrievalOutcome.UNKNOWN),
+        ([{"document_id": str(UUID(int=1)), "chunk_id": str(UUID(int=2)), "score": 0.5, "rank": 1}], "found"),
+    ],
+)
+def test_an_old_retrieval_does_not_claim_to_know_what_it_did_not_record(
+    passages: list[dict[str, object]], outcome: str
+) -> None:
+    old = {
+        "turn_id": str(UUID(int=3)),
+        "knowledge_revision": "0" * 64,
+        "strategy": "balanced",
+        "passages": passages,
+        "took_ms": 1000.0,
+    }
+
+    read = SCHEMA.decode("retrieval.performed", 1, json.dumps(old).encode())
+
+    assert isinstance(read, RetrievalPerformed)
+    assert (read.outcome, read.attempts) == (outcome, 1)
