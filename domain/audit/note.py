@@ -126,7 +126,7 @@ class Note:
         return tuple(found)
 
     def signed_too(self, signatures: Iterable[Signature]) -> Note:
-        """The note with these signatures after its own. Where a key's line stands already, that one is kept."""
+        """The note with these signatures after its own. Where a key signed already, its line is kept."""
         merged = {(each.name, each.key_id): each for each in self.signatures}
         for each in signatures:
             merged.setdefault((each.name, each.key_id), each)
