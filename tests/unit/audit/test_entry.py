@@ -80,7 +80,9 @@ def test_whatever_a_header_holds_has_one_spelling(value: Json) -> None:
     assert header_bytes({"z": value, "a": 1}) == canonical_bytes({"z": value, "a": 1})
 
 
-@pytest.mark.parametrize("value", [INTEGER_MAX + 1, -(10**30), float("nan"), float("inf"), "\ud800", {"\udfff": 1}])
+@pytest.mark.parametrize(
+    "value", [INTEGER_MAX + 1, -(10**30), float("nan"), float("inf"), "\ud800", {"\udfff": 1}]
+)
 def test_a_header_without_a_canonical_form_is_refused(value: Json) -> None:
     with pytest.raises(NotCanonical):
         header_bytes({"value": value})

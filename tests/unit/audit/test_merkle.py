@@ -151,7 +151,9 @@ def test_leaves_and_nodes_cannot_be_taken_for_each_other() -> None:
     assert node_hash(left, right) != leaf_hash(left + right) != sha256(left + right).digest()
 
 
-@pytest.mark.parametrize(("index", "size"), [(-1, 8), (8, 8), (9, 8), (0, 0), (5, SIZE_MAX + 1), (2**80, 2**81)])
+@pytest.mark.parametrize(
+    ("index", "size"), [(-1, 8), (8, 8), (9, 8), (0, 0), (5, SIZE_MAX + 1), (2**80, 2**81)]
+)
 def test_an_index_outside_the_tree_proves_nothing(index: int, size: int) -> None:
     with pytest.raises(NotProven, match="outside"):
         verify_inclusion(EMPTY_ROOT, index=index, size=size, proof=(), root=EMPTY_ROOT)
@@ -161,7 +163,9 @@ def test_a_proof_of_another_length_or_place_proves_nothing() -> None:
     hashes = leaves(13)
     root, proof = naive_root(hashes), tree(hashes).inclusion(5)
 
-    def refused(match: str, *, leaf: bytes = hashes[5], index: int = 5, size: int = 13, by: tuple[bytes, ...]) -> None:
+    def refused(
+        match: str, *, leaf: bytes = hashes[5], index: int = 5, size: int = 13, by: tuple[bytes, ...]
+    ) -> None:
         with pytest.raises(NotProven, match=match):
             verify_inclusion(leaf, index=index, size=size, proof=by, root=root)
 
@@ -180,7 +184,9 @@ def test_growth_that_is_none_proves_nothing() -> None:
     old_root, root = naive_root(hashes[:6]), naive_root(hashes)
     proof = tree(hashes).consistency(6)
 
-    def refused(match: str, *, old: int = 6, new: int = 13, start: bytes = old_root, by: tuple[bytes, ...]) -> None:
+    def refused(
+        match: str, *, old: int = 6, new: int = 13, start: bytes = old_root, by: tuple[bytes, ...]
+    ) -> None:
         with pytest.raises(NotProven, match=match):
             verify_consistency(old_size=old, old_root=start, size=new, root=root, proof=by)
 
