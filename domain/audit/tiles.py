@@ -57,6 +57,11 @@ class HashTile:
             raise Malformed(f"{self.path} must have {self.bytes_expected} bytes, not {len(data)}")
         return data
 
+    def cut(self, wider: bytes) -> bytes:
+        """Its hashes out of the same tile when it had become wider: a log may delete a partial tile once the
+        full one is there."""
+        return self.check(wider[: self.bytes_expected])
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class EntryBundle:

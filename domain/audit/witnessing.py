@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from domain.audit.checkpoint import (
     NO_WITNESSES,
@@ -95,8 +95,9 @@ class Seen:
 class Accepted:
     """The checkpoint extends what was seen: record `seen`, then cosign the text of `signed` and answer."""
 
+    status: ClassVar[WitnessStatus] = WitnessStatus.ACCEPTED
+
     signed: SignedCheckpoint
-    status: WitnessStatus = WitnessStatus.ACCEPTED
 
     @property
     def seen(self) -> Seen:

@@ -182,3 +182,12 @@ def test_a_tile_has_the_length_that_its_name_promises() -> None:
     for data in (b"", b"\x00" * 63, b"\x00" * 96):
         with pytest.raises(Malformed, match=r"tile/0/000\.p/2 must have 64 bytes"):
             HashTile(0, 0, 2).check(data)
+
+
+def test_a_partial_tile_that_was_deleted_is_cut_out_of_the_full_one() -> None:
+    full = bytes(range(256)) * 32
+
+    assert HashTile(0, 0, 2).cut(full) == full[:64]
+    assert HashTile(0, 0).cut(full) == full
+    with pytest.raises(Malformed, match=r"tile/0/000\.p/2 must have 64 bytes"):
+        HashTile(0, 0, 2).cut(full[:32])
