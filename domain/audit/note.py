@@ -31,7 +31,6 @@ COSIGNATURE_TIME_MAX = SIZE_MAX
 
 KEY_BYTES = 32
 _KEY_ID_BYTES = 4
-_SIGNATURE_BYTES = 64
 _TIME_BYTES = 8
 _DASH = "— "
 _PRIVATE_HEAD = "PRIVATE+KEY+"
@@ -238,8 +237,6 @@ def _verify(key: VerifierKey, text: str, signature: Signature) -> Verified:
         case _:
             assert_never(key.kind)
     try:
-        if len(signed) != _SIGNATURE_BYTES:
-            raise InvalidSignature
         Ed25519PublicKey.from_public_bytes(key.public).verify(signed, message)
     except InvalidSignature:
         raise NotSigned(f"the signature under the key {key.name} is not of this text") from None

@@ -203,6 +203,15 @@ def test_so_many_of_the_witnesses_must_have_cosigned() -> None:
         verify_checkpoint(checkpoint, needing(1, WITNESSES[1]))
 
 
+def test_a_witness_counts_once_and_a_stranger_not_at_all() -> None:
+    one, two, three = (each.verifier_key for each in WITNESSES)
+    verified = cosigned(signed(5), *WITNESSES).note.verified([one, three])
+
+    with pytest.raises(NotSigned, match="2 of 2 witnesses must have cosigned; 1 have"):
+        WitnessPolicy((one, two), 2).check([*verified, *verified])
+    WitnessPolicy((one, three), 2).check(verified)
+
+
 def test_a_cosignature_of_another_checkpoint_is_refused_and_not_just_uncounted() -> None:
     moved = signed(5).cosigned([WITNESSES[0].cosign(signed(6).note.text, at_s=NOON_S)])
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.audit.errors import Malformed, NotSigned
 from domain.audit.note import (
@@ -20,6 +22,7 @@ from domain.audit.note import (
     SignatureKind,
     Signer,
     VerifierKey,
+    cosigned_message,
     distinct_keys,
     parse_note,
     parse_signature_lines,
@@ -171,6 +174,11 @@ def test_the_time_of_a_cosignature_is_signed_and_within_its_bound() -> None:
         moved = Signature(witness.name, witness.verifier_key.key_id, other.to_bytes(8, "big") + blob[8:])
         with pytest.raises(NotSigned):
             Note(TEXT, (moved,)).verified([witness.verifier_key])
+    private = Ed25519PrivateKey.from_private_bytes(witness.seed)
+    for never in (0, COSIGNATURE_TIME_MAX + 1):
+        blob = never.to_bytes(8, "big") + private.sign(cosigned_message(TEXT, never))
+        with pytest.raises(NotSigned, match="no time"):
+            Note(TEXT, (replace(at_the_limit, blob=blob),)).verified([witness.verifier_key])
     for never in (0, -1, COSIGNATURE_TIME_MAX + 1):
         with pytest.raises(Malformed, match="seconds since 1970"):
             witness.cosign(TEXT, at_s=never)
