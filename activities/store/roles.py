@@ -29,7 +29,7 @@ class RoleTooMighty(RuleBroken):
 
 
 async def check_role(engine: AsyncEngine) -> None:
-    """Every process calls this before anything else. Raises RoleTooMighty with a sentence.
+    """Every process and every command calls this before anything else. Raises RoleTooMighty with a sentence.
 
     What the role could become by SET ROLE counts as what it is.
     """
@@ -48,5 +48,6 @@ async def check_role(engine: AsyncEngine) -> None:
         through = "" if row.role == row.connected_as else f", as a member of {row.role}, which"
         raise RoleTooMighty(
             f"the database role {row.connected_as}{through} {fault}: it would see every tenant's rows."
-            " Give VIVAVOCE_DATABASE_URL the application role that bootstrap prepared"
+            " Give VIVAVOCE_DATABASE_URL the application role that bootstrap prepared, and that role nothing"
+            " beyond what bootstrap gives it"
         )

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.store.engine import create_engine
+from activities.store.roles import check_role
 from ops.bootstrap import ensure_api_key, ensure_tenant, prepare_database
 from ops.devstack.postgres import EmbeddedPostgres
 from ops.roles import APP_ROLE, DATABASE
@@ -30,7 +31,8 @@ async def database(
     folder: DataFolder, secrets: Secrets, *, connections_max: int = CLI_CONNECTIONS_MAX
 ) -> AsyncIterator[AsyncEngine]:
     """A command's own use of the database, whether or not the stack runs: the server is started for as long
-    as the command takes, or shared with whoever holds it already."""
+    as the command takes, or shared with whoever holds it already. Raises RoleTooMighty before anything is
+    read."""
     server = EmbeddedPostgres(folder.postgres)
     await asyncio.to_thread(server.start)
     try:
@@ -43,6 +45,7 @@ async def database(
             connections_max=connections_max,
         )
         try:
+            await check_role(engine)
             yield engine
         finally:
             await engine.dispose()
