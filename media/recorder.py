@@ -32,6 +32,9 @@ from media.tracks import AUDIO_RATE, video_frame
 
 log = structlog.get_logger()
 
+# What people said and how they look is for the owner of the process alone, whatever the umask says.
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 SEGMENT_MS_MAX = 60_000
 FRAMES_WAITING_MAX = 400
 # How far a track may fall behind the timeline before silence is put in, and how far it may run ahead.
@@ -103,7 +106,8 @@ class Recorder:
         self.frames_lost = 0
         # Until the thread has come to its end in order, whatever it ended on is a failure.
         self.failed = True
-        (folder / self._name).mkdir(parents=True, exist_ok=True)
+        for place in (folder, folder / self._name):
+            place.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         self._thread.start()
 
     def sound(self, track: TrackKind, media_ms: int, pcm16: bytes) -> None:
@@ -184,6 +188,7 @@ class Recorder:
             track.numbers += 1
             name = f"{self._epoch}-{track.kind.value}-{track.numbers}.{SUFFIX[track.kind]}"
             path = self._folder / self._name / name
+            _make_private(path)
             container = av.open(str(path), "w", format="webm" if SUFFIX[track.kind] == "webm" else "ogg")
             stream = _video(container) if track.kind is TrackKind.PERSONA_VIDEO else _audio(container)
             track.segment = _Segment(track.numbers, path, container, stream, media_ms)
@@ -210,6 +215,13 @@ class Recorder:
                 duration_ms=segment.duration_ms(),
             )
         )
+
+
+def _make_private(path: Path) -> None:
+    """The container's library opens files by name, with the mode that the umask leaves; it keeps that of a
+    file that is there."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    os.close(handle)
 
 
 def _audio(container: OutputContainer) -> AudioStream:

@@ -18,6 +18,8 @@ from ops.cli.errors import Stop
 
 # Raised when what lies in the folder changes its form.
 LAYOUT = 1
+# What lies in the folder is what people said and the keys of the installation: its owner's alone.
+FOLDER_MODE = 0o700
 LOCK_ATTEMPTS = 5
 LOCK_INTERVAL_S = 0.05
 
@@ -84,7 +86,10 @@ class DataFolder:
         """Makes the folder, or checks that this release can use the one that is there. Raises Stop."""
         try:
             for path in (self.root, self.logs, self.recordings):
-                path.mkdir(parents=True, exist_ok=True)
+                path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            for path in (self.logs, self.recordings):
+                # One that an earlier release made, or a umask that takes the owner's own rights away.
+                path.chmod(FOLDER_MODE)
             version_file = self.root / "version.json"
             if not version_file.exists():
                 mark = _Version(layout=LAYOUT, made_by=product_version)

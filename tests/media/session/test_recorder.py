@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +18,7 @@ import pytest
 from domain.events.catalogue import RecordingSegmentSealed, TrackKind
 from domain.ids import ConversationId
 from media import recorder as recorder_module
-from media.recorder import AHEAD_MS_MAX, BEHIND_MS_MAX, Recorder
+from media.recorder import AHEAD_MS_MAX, BEHIND_MS_MAX, FILE_MODE, FOLDER_MODE, Recorder
 from media.speaking.face import YuvFrame
 
 CONVERSATION = ConversationId(UUID("3f0c1d1a-6f0e-4b7c-9a46-0d2f4f1f1a11"))
@@ -172,3 +176,31 @@ def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_call(tmp
     recorder.sound(TrackKind.PERSONA_AUDIO, 0, tone(1)[0])
     assert recorder.stop(10)
     assert recorder.failed
+
+
+@contextmanager
+def umask(value: int) -> Iterator[None]:
+    before = os.umask(value)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o000])
+def test_a_recording_is_its_owners_alone_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    # Given a process with a umask that lets everybody read, and recordings of both voices and of pictures
+    recordings = tmp_path / "recordings"
+    with umask(mask):
+        recorder = Recorder(recordings, CONVERSATION, epoch=1, sealed=lambda _: None)
+        recorder.sound(TrackKind.PARTICIPANT_AUDIO, 0, tone(1)[0])
+        recorder.sound(TrackKind.PERSONA_AUDIO, 0, tone(1)[0])
+        recorder.picture(0, picture(60))
+        assert recorder.stop(10)
+
+    # Then no folder and no file can be opened by anybody else
+    folders = [recordings, recordings / str(CONVERSATION)]
+    files = list((recordings / str(CONVERSATION)).iterdir())
+    assert (FOLDER_MODE, FILE_MODE, len(files)) == (0o700, 0o600, len(TrackKind))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {FOLDER_MODE}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {FILE_MODE}
