@@ -216,11 +216,12 @@ class Brain:
     async def _respond(self, reply: _Reply, judgement: Judgement, evaluated: EventId) -> None:
         """Says what the policy says to the person's words, by the verdict in `evaluated`."""
         reply.finish, reply.cause = "stopped_by_policy", evaluated
+        if judgement.verdict is Verdict.ESCALATE:
+            # Noted before it is said, since the sentence may say so, and since whoever is in danger cuts in.
+            self._speaker.hand_over(judgement.rule or "", reply.turn_id, evaluated)
         if judgement.text_to_say is not None:
             kind = SentenceKind.HANDOVER if judgement.verdict is Verdict.ESCALATE else SentenceKind.REFUSAL
             await self._say_all(reply, judgement.text_to_say, kind, Emotion.NEUTRAL)
-        if judgement.verdict is Verdict.ESCALATE:
-            self._speaker.hand_over(judgement.rule or "", reply.turn_id, evaluated)
         self._may_go_on(reply, judgement, evaluated)
 
     async def _say_all(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> bool:

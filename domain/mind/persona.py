@@ -224,11 +224,13 @@ class _PersonaText(Frozen):
     disclosure: Spoken
     greeting: Spoken
     # Said where the documents do not hold the answer.
-    not_found: Spoken = "I don't have that in my documents, so I can't say. A colleague can help you with it."
+    not_found: Spoken = "I don't have that in my documents, so I can't say."
     # Said where the answerer failed or took too long.
     failed: Spoken = "I'm sorry, something went wrong on my side. Please ask me again."
-    # Said when a person is needed.
-    handover: Spoken = "I am handing you over to a colleague now. Please stay on the line."
+    # Said when a person is needed. Nobody takes over by this alone: the record says that one is needed.
+    handover: Spoken = (
+        "I can't connect you to a person from here. I've noted on the record that you need one."
+    )
     # Said where a rule stopped a sentence or could not be evaluated, and has no sentence of its own.
     blocked: Spoken = "I'm sorry, I can't say that."
     guardrails: tuple[Guardrail, ...] = Field(default=(), max_length=GUARDRAILS_MAX)

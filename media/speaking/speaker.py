@@ -146,7 +146,7 @@ class Speaker:
         return judgement, self._scribe.note(evaluated, turn_id=turn_id, cause=cause)
 
     def hand_over(self, rule: str, turn_id: TurnId, cause: EventId) -> None:
-        """Notes that a person is needed, by the verdict `cause`; the reply has told the caller so."""
+        """Notes that a person is needed, by the verdict `cause`. Nobody is called by it."""
         self._scribe.note(HandoffRequested(rule=rule, turn_id=turn_id), turn_id=turn_id, cause=cause)
 
     async def say(self, draft: Draft, *, before: GateState, cause: EventId | None) -> Said:

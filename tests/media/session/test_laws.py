@@ -19,6 +19,7 @@ from domain.events.catalogue import (
     FloorChanged,
     FloorState,
     GuardrailEvaluated,
+    HandoffRequested,
     MediaConnected,
     MediaDisconnected,
     RecordingSegmentSealed,
@@ -121,6 +122,34 @@ async def test_what_the_policy_stops_is_not_heard_and_its_verdict_is_recorded(
         stopped = [v for v in await call.of(GuardrailEvaluated) if v.verdict is Verdict.REFUSE]
         assert [(v.rule, v.candidate) for v in stopped] == [("no_promise", "We will pay you on Monday.")]
         assert [r.finish for r in await call.of(ReplyGenerated)] == ["stopped_by_policy"]
+
+
+async def test_a_person_who_is_needed_is_noted_before_anybody_can_cut_in(
+    models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
+) -> None:
+    # Given a policy that calls for a person
+    rule = {
+        "guardrail_name": "danger",
+        "scope": "input",
+        "test": {"kind": "pattern", "any_of": [r"\bfire\b"]},
+        "verdict": "escalate",
+        "say": "Please call 999 now. I've noted that you need a person.",
+    }
+    published = persona(guardrails=[rule])
+    async with live_call(models, event_store, tenant_id, tmp_path, published=published) as call:
+        await call.join()
+        await call.caller.until(lambda: call.caller.states()[-2:] == ["speaking", "listening"])
+
+        # When somebody in danger writes
+        call.caller.tell({"type": "text", "text": "There is a fire!"})
+        await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"])
+        await call.end()
+
+    # Then the need stands in the record before the sentence that says so
+    noted = [
+        e.payload for e in await call.events() if isinstance(e.payload, HandoffRequested | SentenceCommitted)
+    ]
+    assert [getattr(payload, "kind", "noted") for payload in noted[2:]] == ["noted", "handover", "handover"]
 
 
 async def test_a_caller_who_reconnects_goes_on_with_the_same_session(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,27 @@ def test_whoever_asks_for_a_person_gets_one(gate: Gate, text: str) -> None:
 def test_it_asks_three_questions() -> None:
     questions = yaml.safe_load((FOLDER / "questions.yaml").read_text("utf-8"))["questions"]
     assert len(questions) == 3
+
+
+# What no sentence may promise while nobody takes over: `handoff.requested` is an event, and calls nobody.
+_PROMISES_A_PERSON = re.compile(
+    r"passing you|hand(ing)? you over"
+    r"|(hold|stay on) the line|on (my|his|her|their|the) way|get(ting)? somebody"
+    r"|(transfer|connect|put)(ting|ing)? you (to|through|with)|(will|'ll) (call|ring|join|take over|help)",
+    re.IGNORECASE,
+)
+
+
+def test_its_own_texts_promise_nobody_who_does_not_come(desk: Persona) -> None:
+    plain = Persona(name="N", system_prompt="S", disclosure="I am an AI.", greeting="Hello.")
+    texts = [
+        text
+        for persona in (desk, plain)
+        for text in (persona.greeting, persona.not_found, persona.failed, persona.handover, persona.blocked)
+    ]
+    texts += [rule.say for rule in desk.guardrails if rule.say is not None]
+    owned_up = "can't connect you to a person from here"
+    assert [text for text in texts if _PROMISES_A_PERSON.search(text.replace(owned_up, ""))] == []
+    assert owned_up in desk.handover
+    # The search finds what it is there for.
+    assert _PROMISES_A_PERSON.search("I'm passing you to a colleague now, please stay on the line.")
