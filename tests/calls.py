@@ -14,11 +14,16 @@ import pytest
 from domain.speech import CALLER_VOICE, VOICES
 from media.models import ModelError, ModelName, locate, verify_all
 from media.speaking.tts import HibariSynthesiser
+from ops.caller.loudness import SAMPLE_RATE, Pcm
+from ops.caller.sound import read_sound
 from ops.cli.options import models_folder
 from ops.devstack.temporal import free_port
-from tests.stack import STOP_WITHIN_S, RunningStack, stack
+from tests.stack import ROOT, STOP_WITHIN_S, RunningStack, stack
 
 Say = Callable[..., Path]
+
+# A person's speech lies beside the checkout, where there is any: recordings are not in the repository.
+JFK = ROOT.parent / "shared" / "speech" / "jfk.flac"
 
 # It greets in a breath, so that a test waits for its question and not for politeness.
 BRIEF = """
@@ -26,6 +31,9 @@ name: Ivo
 system_prompt: You answer from the documents.
 disclosure: You are speaking with an AI.
 greeting: Hello.
+not_found: >-
+  I don't have that in my documents, so I can't say. What I can tell you about is how a burst pipe is
+  reported, and how a complaint is made.
 documents:
   - title: Claims
     text: |
@@ -65,16 +73,25 @@ def recordings(folder: Path) -> Say:
         for text in texts:
             said = voice.synthesise(text, voice=VOICES[CALLER_VOICE])
             parts += [np.frombuffer(said.pcm16, np.int16), silence(gap_s)]
-        path = folder / f"{name}.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(48_000)
-            file.writeframes(np.concatenate([*parts, silence(tail_s)]).tobytes())
-        return path
+        return written(folder / f"{name}.wav", *parts, silence(tail_s))
 
     return say
 
 
-def silence(seconds: float) -> np.ndarray:
-    return np.zeros(int(seconds * 48_000), np.int16)
+def excerpt(path: Path, start_s: float) -> Pcm:
+    """A recording of any format from that second to its end."""
+    return read_sound(path).pcm[round(start_s * SAMPLE_RATE) :]
+
+
+def written(path: Path, *parts: Pcm) -> Path:
+    """The parts one after another as a WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(np.concatenate(parts).tobytes())
+    return path
+
+
+def silence(seconds: float) -> Pcm:
+    return np.zeros(round(seconds * SAMPLE_RATE), np.int16)

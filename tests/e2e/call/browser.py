@@ -58,9 +58,19 @@ TRANSCRIPT = '[...document.querySelectorAll(".record .transcript > *")].map((row
 
 
 @dataclass(frozen=True)
+class Microphone:
+    """What a person says after the greeting, in `voice`. `word` is one of it that is easy to make out."""
+
+    voice: str
+    path: Path
+    word: str
+
+
+@dataclass(frozen=True)
 class BrowserCall:
     """`written` is what the page showed of the record after the call."""
 
+    microphone: Microphone
     conversation_id: str
     shown: Shown
     written: list[str]
@@ -70,11 +80,11 @@ class BrowserCall:
 
 
 async def call_in_chromium(
-    running: RunningStack, *, persona: str, microphone: Path, typed: str
+    running: RunningStack, *, persona: str, microphone: Microphone, typed: str
 ) -> BrowserCall:
-    """`microphone` is what the person says after the greeting; `typed` is written into the answer to it."""
+    """`typed` is written into the answer to what is said into the microphone."""
     async with async_playwright() as playwright:
-        device = f"--use-file-for-fake-audio-capture={microphone}%noloop"
+        device = f"--use-file-for-fake-audio-capture={microphone.path}%noloop"
         browser = await playwright.chromium.launch(
             executable_path=chromium_path(), args=[*QUIET, *MICROPHONE_ALLOWED, AUTOPLAY, device]
         )
@@ -105,6 +115,7 @@ async def call_in_chromium(
         await page.get_by_role("button", name="Hang up").click()
         await page.get_by_text("Sealed, complete").wait_for()
         call = BrowserCall(
+            microphone,
             conversation_id,
             await shown_by(page),
             await page.evaluate(TRANSCRIPT),

@@ -18,14 +18,13 @@ import pytest
 from media.hearing.ear import HearingModels
 from ops.caller.word_errors import word_error_rate
 from ops.cli.options import models_folder
-from tests.calls import Say
+from tests.calls import JFK, Say
 from tests.causes import shown_links, unexplained
 from tests.e2e.call.form import assert_failed, assert_sealed, assert_told_as_recorded
-from tests.stack import ROOT, RunningStack, finished, payloads, restarted, until
+from tests.stack import RunningStack, finished, payloads, restarted, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-JFK = ROOT.parent / "shared" / "speech" / "jfk.flac"
 JFK_SAYS = (
     "And so, my fellow Americans, ask not what your country can do for you, "
     "ask what you can do for your country."

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ TYPED_WORDS = ("Araminta", "Quillfeather", "7740291836", "polymyositis")
 # Of requests that are refused, and of a call whose database goes away.
 REFUSED_WORDS = ("Thaddeus", "Ottershaw", "5519027734", "sarcoidosis")
 REFUSED = "Thaddeus Ottershaw, account 5519027734, suffers from sarcoidosis"
-# As many words of the persona in a row are nobody else's.
+# As many words of either side in a row are nobody else's.
 PHRASE_WORDS = 4
 AWAY_S = 3.0
 ROTATED_WITHIN_S = 45.0
@@ -58,8 +58,8 @@ def rotating(running: RunningStack) -> Path:
 def test_what_was_said_stands_nowhere_but_in_the_record(
     rotating: Path, running: RunningStack, browser_call: BrowserCall
 ) -> None:
-    # Given a call in which a name, a number and a diagnosis were spoken and typed, beside which requests with
-    # such words were refused and the database went away under them
+    # Given a call in which a person spoke, and a name, a number and a diagnosis were typed, beside which
+    # requests with such words were refused and the database went away under them
     for status in refused_requests(running):
         assert status >= 400
     broken = asyncio.run(call_without_a_database(running))
@@ -98,19 +98,23 @@ def test_a_word_is_found_in_every_form_in_which_it_might_stand(word: str, tmp_pa
 
 
 def said_by_the_person(events: list[dict[str, Any]]) -> list[str]:
-    """What the recogniser made of the name and the diagnosis, where it made something of them: long words of
-    what was heard that stand in no program."""
-    heard = " ".join(p["text"] for p in payloads(events, "utterance.transcribed") if p["source"] == "speech")
-    return [word for word in re.findall(r"\w+", heard) if re.match(r"(?i)winterb|pneumon", word)]
+    """What the recogniser made of the voice, and of a name and a diagnosis where they were spoken."""
+    heard = [p["text"] for p in payloads(events, "utterance.transcribed") if p["source"] == "speech"]
+    rare = [word for word in re.findall(r"\w+", " ".join(heard)) if re.match(r"(?i)winterb|pneumon", word)]
+    return [*phrases(heard), *rare]
 
 
 def said_by_the_persona(events: list[dict[str, Any]]) -> list[str]:
-    """Every few words in a row of what it said."""
-    phrases: set[str] = set()
-    for sentence in payloads(events, "sentence.committed"):
-        words = sentence["text"].split()
-        phrases |= {" ".join(words[at : at + PHRASE_WORDS]) for at in range(len(words) - PHRASE_WORDS + 1)}
-    return sorted(phrases)
+    return phrases(sentence["text"] for sentence in payloads(events, "sentence.committed"))
+
+
+def phrases(texts: Iterable[str]) -> list[str]:
+    """Every few words in a row."""
+    found: set[str] = set()
+    for text in texts:
+        words = text.split()
+        found |= {" ".join(words[at : at + PHRASE_WORDS]) for at in range(len(words) - PHRASE_WORDS + 1)}
+    return sorted(found)
 
 
 def refused_requests(running: RunningStack) -> Iterator[int]:
