@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from temporalio.client import Client
 
+from domain.events.catalogue import TrackKind
 from ops.devstack.postgres import EmbeddedPostgres
 from tests.calls import BRIEF, Say, recordings, running_stack
+from tests.crash.records import assert_one_fate_each, assert_one_session, runs_of
 from tests.e2e.call.form import assert_failed
 from tests.stack import STOP_WITHIN_S, RunningStack, finished, payloads, processes_of, restarted, until
 
@@ -100,28 +99,6 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-async def runs_of(running: RunningStack, conversation: str) -> int:
-    address = json.loads((running.folder / "run.json").read_text())["temporal_address"]
-    client = await Client.connect(address)
-    return len([run async for run in client.list_workflows(f"WorkflowId = '{conversation}'")])
-
-
-def assert_one_session(events: list[dict[str, Any]]) -> None:
-    """However often the workflow continued as new."""
-    assert len(payloads(events, "media.assigned")) == 1
-    assert payloads(events, "media.lost") == []
-    assert {event["session_epoch"] for event in events if event["actor"]["kind"] == "media_worker"} == {1}
-
-
-def assert_one_fate_each(events: list[dict[str, Any]]) -> None:
-    fates = Counter(
-        event["payload"]["sentence_id"]
-        for event in events
-        if event["type"] in ("sentence.played", "sentence.interrupted")
-    )
-    assert fates == Counter(p["sentence_id"] for p in payloads(events, "sentence.committed"))
-
-
 def test_a_stack_that_is_told_to_stop_in_mid_call_leaves_no_process(say: Say, brief: Path) -> None:
     # Given a stack with a call under way
     starting = running_stack()
@@ -177,4 +154,9 @@ def test_a_killed_media_worker_is_noticed_and_replaced(running: RunningStack, sa
         ["worker_failed"],
     )
     assert len(payloads(events, "media.assigned")) > 1
+    # And what the first worker was recording is in the record too, as cut: no file lies there unnamed
+    segments = payloads(events, "recording.segment_sealed")
+    folder = running.folder / "recordings" / conversation
+    assert {segment["file"] for segment in segments} == {f"{conversation}/{p.name}" for p in folder.iterdir()}
+    assert {segment["track"] for segment in segments if segment["cut"]} == set(TrackKind)
     assert events[-1]["type"] == "conversation.sealed"
