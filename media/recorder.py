@@ -6,6 +6,7 @@ follow, frames are left out and the gap is named in the record.
 
 from __future__ import annotations
 
+import fcntl
 import fractions
 import hashlib
 import os
@@ -26,6 +27,7 @@ from av.video.stream import VideoStream
 
 from domain.events.catalogue import RecordingSegmentSealed, TrackKind
 from domain.ids import ConversationId
+from media.leftovers import PART, Leftovers
 from media.priority import stand_back
 from media.speaking.face import YuvFrame
 from media.tracks import AUDIO_RATE, video_frame
@@ -64,10 +66,12 @@ class _Picture:
 
 @dataclass(slots=True)
 class _Segment:
-    """An open file of one track. `written` counts samples of sound; `last_ms` is the last picture's time."""
+    """An open file of one track, locked through `handle` for as long. `written` counts samples of sound;
+    `last_ms` is the last picture's time."""
 
     number: int
     path: Path
+    handle: int
     container: OutputContainer
     stream: AudioStream | VideoStream
     start_ms: int
@@ -86,7 +90,11 @@ class _Track:
 
 
 class Recorder:
-    """`sealed` is called from the recorder's thread with every finished segment; `stop` finishes the rest."""
+    """`sealed` is called from the recorder's thread with every finished segment; `stop` finishes the rest.
+
+    `recorded` are the files that the conversation's events name. What lies beside them from earlier epochs is
+    taken into the record first; what is still being written then, at the end.
+    """
 
     def __init__(
         self,
@@ -95,11 +103,13 @@ class Recorder:
         *,
         epoch: int,
         sealed: Callable[[RecordingSegmentSealed], None],
+        recorded: frozenset[str] = frozenset(),
     ) -> None:
         self._folder = folder
         self._name = str(conversation_id)
         self._epoch = epoch
         self._sealed = sealed
+        self._leftovers = Leftovers(folder, conversation_id, epoch, recorded)
         self._frames: queue.Queue[_Sound | _Picture | None] = queue.Queue(FRAMES_WAITING_MAX)
         self._tracks = {kind: _Track(kind) for kind in TrackKind}
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
@@ -135,6 +145,7 @@ class Recorder:
 
     def _write(self) -> None:
         stand_back()
+        self._take_leftovers()
         try:
             while (item := self._frames.get()) is not None:
                 match item:
@@ -144,12 +155,28 @@ class Recorder:
                         self._write_picture(item)
             for track in self._tracks.values():
                 self._seal(track)
+            self._take_leftovers()
             self.failed = False
         except (OSError, av.FFmpegError) as error:
             # A full disk ends the recording, not the call; the seal will say that the capture has a gap.
             log.error("recorder.failed", error=type(error).__name__)
+            self._let_go()
             while self._frames.get() is not None:
                 self.frames_lost += 1
+
+    def _let_go(self) -> None:
+        """Leaves what is open to whoever records next."""
+        for track in self._tracks.values():
+            segment, track.segment = track.segment, None
+            if segment is not None:
+                os.close(segment.handle)
+
+    def _take_leftovers(self) -> None:
+        try:
+            self._leftovers.take(self._sealed)
+        except OSError as error:
+            # What an earlier worker left must not cost this one its own recording.
+            log.warning("recording.leftovers_unread", error=type(error).__name__)
 
     def _write_sound(self, item: _Sound) -> None:
         track = self._tracks[item.track]
@@ -187,41 +214,59 @@ class Recorder:
         if track.segment is None:
             track.numbers += 1
             name = f"{self._epoch}-{track.kind.value}-{track.numbers}.{SUFFIX[track.kind]}"
-            path = self._folder / self._name / name
-            _make_private(path)
-            container = av.open(str(path), "w", format="webm" if SUFFIX[track.kind] == "webm" else "ogg")
-            stream = _video(container) if track.kind is TrackKind.PERSONA_VIDEO else _audio(container)
-            track.segment = _Segment(track.numbers, path, container, stream, media_ms)
+            path = self._folder / self._name / f"{name}{PART}"
+            handle = _private(path)
+            try:
+                container = av.open(str(path), "w", format="webm" if SUFFIX[track.kind] == "webm" else "ogg")
+                stream = _video(container) if track.kind is TrackKind.PERSONA_VIDEO else _audio(container)
+            except BaseException:
+                os.close(handle)
+                raise
+            track.segment = _Segment(track.numbers, path, handle, container, stream, media_ms)
         return track.segment
 
     def _seal(self, track: _Track) -> None:
         segment, track.segment = track.segment, None
         if segment is None:
             return
-        segment.container.mux(segment.stream.encode(None))
-        segment.container.close()
-        with segment.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-            size = os.fstat(file.fileno()).st_size
+        try:
+            segment.container.mux(segment.stream.encode(None))
+            segment.container.close()
+            with segment.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())
+                size = os.fstat(file.fileno()).st_size
+            whole = segment.path.with_name(segment.path.name.removesuffix(PART))
+            segment.path.rename(whole)
+        finally:
+            os.close(segment.handle)
         self._sealed(
             RecordingSegmentSealed(
                 track=track.kind,
                 segment=segment.number,
-                file=f"{self._name}/{segment.path.name}",
+                file=f"{self._name}/{whole.name}",
                 sha256=digest,
                 size_bytes=size,
                 start_media_ms=segment.start_ms,
                 duration_ms=segment.duration_ms(),
+                cut=False,
             )
         )
 
 
-def _make_private(path: Path) -> None:
-    """The container's library opens files by name, with the mode that the umask leaves; it keeps that of a
-    file that is there."""
+def _private(path: Path) -> int:
+    """A new file that only its owner can open, locked until the handle is closed. The container's library
+    opens files by name, with the mode that the umask leaves; it keeps that of a file that is there."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    os.close(handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError as error:
+        # A file system without locks: nobody else gets one either, so the file stays its writer's.
+        log.warning("recorder.not_locked", error=type(error).__name__)
+    return handle
 
 
 def _audio(container: OutputContainer) -> AudioStream:

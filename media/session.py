@@ -385,11 +385,16 @@ class Session:
             loop.call_soon_threadsafe(self._note_segment, segment)
 
         return Recorder(
-            self._parts.recordings, self._spec.conversation_id, epoch=self._spec.epoch, sealed=sealed
+            self._parts.recordings,
+            self._spec.conversation_id,
+            epoch=self._spec.epoch,
+            sealed=sealed,
+            recorded=self._spec.state.recorded,
         )
 
     def _note_segment(self, segment: RecordingSegmentSealed) -> None:
-        ended_ms = segment.start_media_ms + segment.duration_ms
+        start_ms, duration_ms = segment.start_media_ms, segment.duration_ms
+        ended_ms = None if start_ms is None or duration_ms is None else start_ms + duration_ms
         self._scribe.note(segment, cause=self._since, media_ms=ended_ms)
 
     def _noted(self, event: NewEvent[Payload]) -> None:

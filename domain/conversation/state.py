@@ -74,6 +74,8 @@ class Conversation:
     sealed: ConversationSealed | None = None
     # Where the recording's timeline stood at the last event that has a place on it.
     media_ms: int = 0
+    # Files of the recording, as their events name them.
+    recorded: frozenset[str] = frozenset()
     transcript: Transcript = field(default_factory=Transcript)
 
 
@@ -121,9 +123,10 @@ def _lifecycle(state: Conversation, payload: ConversationPayload, at: datetime) 
             return replace(state, connected=False)
         case MediaAssigned() | MediaConnected() | MediaDisconnected() | MediaLost() | MediaUnavailable():
             return _media(state, payload)
+        case RecordingSegmentSealed():
+            return replace(state, recorded=state.recorded | {payload.file})
         case (
             FloorChanged()
-            | RecordingSegmentSealed()
             | UtteranceTranscribed()
             | TextInjected()
             | RetrievalPerformed()

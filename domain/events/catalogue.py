@@ -167,14 +167,18 @@ class FloorChanged(Payload):
 
 class RecordingSegmentSealed(Payload):
     type: ClassVar[str] = "recording.segment_sealed"
+    schema_version: ClassVar[int] = 2
     track: TrackKind
     segment: int
     # Relative to the recordings folder; made of ids only.
     file: str
     sha256: Sha256
     size_bytes: int
-    start_media_ms: int
-    duration_ms: int
+    # None where a later session found the file: what it knew was lost with its worker.
+    start_media_ms: int | None
+    duration_ms: int | None
+    # Left behind by a worker that died: its end may be missing.
+    cut: bool
 
 
 # --- what the participant said -----------------------------------------------------------------------

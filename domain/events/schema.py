@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from domain.errors import UnknownEventType
 from domain.events.canonical import Json, canonical_bytes
-from domain.events.catalogue import ALL_PAYLOADS, ReplyGenerated, RetrievalOutcome, RetrievalPerformed
+from domain.events.catalogue import (
+    ALL_PAYLOADS,
+    RecordingSegmentSealed,
+    ReplyGenerated,
+    RetrievalOutcome,
+    RetrievalPerformed,
+)
 from domain.events.payload import Payload
 
 Content = dict[str, Json]
@@ -56,6 +62,11 @@ def _retrieval_with_outcome(content: Content) -> Content:
     return {**content, "outcome": outcome.value, "attempts": 1}
 
 
+def _segment_of_a_living_worker(content: Content) -> Content:
+    """Only whoever had written a segment to its end recorded it."""
+    return {**content, "cut": False}
+
+
 def _unchanged(content: Content) -> Content:
     return content
 
@@ -63,6 +74,7 @@ def _unchanged(content: Content) -> Content:
 SCHEMA = Schema(
     ALL_PAYLOADS,
     {
+        (RecordingSegmentSealed.type, 1): _segment_of_a_living_worker,
         (RetrievalPerformed.type, 1): _retrieval_with_outcome,
         # The second version knows of replies that were cut at their greatest length.
         (ReplyGenerated.type, 1): _unchanged,

@@ -24,6 +24,7 @@ from activities.store.event_store import PostgresEventStore
 from domain.ids import WorkerId
 from media.hearing.ear import HearingModels
 from media.hearing.threads import HearingThreads
+from media.leftovers import tell_leftovers
 from media.models import ModelName, locate
 from media.parts import Parts, Threads
 from media.priority import frames_first, model_thread
@@ -112,6 +113,7 @@ async def _serve(
         )
     )
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(asyncio.to_thread(tell_leftovers, settings.recordings_dir))
         drawing = tasks.create_task(parts.studio.run())
         serving = tasks.create_task(_control(server, listener))
         async with sessions:

@@ -135,6 +135,7 @@ def recorded_ms(folder: Path, *at_ms: int) -> int:
     for each in at_ms:
         recorder.sound(TrackKind.PARTICIPANT_AUDIO, each, tone(1)[0])
     assert recorder.stop(10)
+    assert sealed[0].duration_ms is not None
     return sealed[0].duration_ms
 
 
