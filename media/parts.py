@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from domain.ice import IceServer
 from domain.ports import Answerer, EventStore, PersonaLibrary, Retriever
 from media.hearing.ear import HearingModels
 from media.hearing.threads import HearingThreads
@@ -35,3 +36,4 @@ class Parts:
     threads: Threads
     recordings: Path
     now: Callable[[], datetime]
+    ice_servers: tuple[IceServer, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -13,6 +14,7 @@ import structlog
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceServer,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCSessionDescription,
@@ -22,6 +24,7 @@ from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from domain.events.canonical import Json
+from domain.ice import IceServer
 from media.errors import BadOffer
 
 log = structlog.get_logger()
@@ -75,13 +78,13 @@ class Peer:
         sending: Sending,
         number: int,
         *,
+        ice_servers: Sequence[IceServer] = (),
         connection: RTCPeerConnection | None = None,
         close_s_max: float = CLOSE_S_MAX,
     ) -> None:
         self.number = number
         self._listener, self._sending, self._close_s_max = listener, sending, close_s_max
-        # Host addresses only: an installation that needs STUN or TURN names its own servers.
-        self._connection = connection or RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection = connection or RTCPeerConnection(configuration(ice_servers))
         self._channel: RTCDataChannel | None = None
         self._untold: deque[dict[str, Json]] = deque(maxlen=UNTOLD_MAX)
         self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
@@ -213,6 +216,16 @@ class Peer:
         except (TimeoutError, *_SDP_ERRORS, *_AIORTC_ERRORS) as error:
             # A connection whose offer was half understood cannot always be taken apart.
             log.warning("peer.close_failed", connection=self.number, error=type(error).__name__)
+
+
+def configuration(servers: Sequence[IceServer]) -> RTCConfiguration:
+    """An empty list is host addresses only; without one aiortc would ask a server of its own choice."""
+    return RTCConfiguration(
+        iceServers=[
+            RTCIceServer(urls=list(server.urls), username=server.username, credential=server.shown_credential)
+            for server in servers
+        ]
+    )
 
 
 def _size(received: str | bytes) -> int:

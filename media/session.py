@@ -152,7 +152,8 @@ class Session:
         self._connections += 1
         number, pictures = self._connections, new_pictures()
         video = None if self._properties.audio_only else PersonaVideo(pictures)
-        peer = Peer(self, Sending(PersonaAudio(lambda: self._frame_for(number)), video), number)
+        sending = Sending(PersonaAudio(lambda: self._frame_for(number)), video)
+        peer = Peer(self, sending, number, ice_servers=self._parts.ice_servers)
         answer = await peer.answer(offer.sdp)
         if self._tasks is None or self._left:
             await peer.shut()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.ice import ICE_SERVERS_MAX, IceServer
 from ops.media_hosts import MediaHosts
 
 
@@ -35,6 +38,9 @@ class Settings(BaseSettings):
     media_port: int = Field(default=0, ge=0, le=65535)
     # The hosts and networks that media workers are on; the API sends offers nowhere else.
     media_hosts: str = "127.0.0.0/8,::1,localhost"
+    # A JSON list of STUN and TURN servers, for media workers and for browsers: {"urls": [...],
+    # "username": ..., "credential": ...}. Without one, calls find their way by host addresses alone.
+    ice_servers: Annotated[tuple[IceServer, ...], NoDecode] = Field(default=(), max_length=ICE_SERVERS_MAX)
     sessions_max: int = Field(default=2, ge=1, le=64)
     device: str = "auto"
     log_level: str = "info"
@@ -51,3 +57,14 @@ class Settings(BaseSettings):
     def _are_hosts(cls, text: str) -> str:
         MediaHosts.parse(text)
         return text
+
+    @field_validator("ice_servers", mode="before")
+    @classmethod
+    def _are_json(cls, given: object) -> object:
+        # Decoded here, so that a value that is no JSON is named like every other wrong setting.
+        if not isinstance(given, str):
+            return given
+        try:
+            return json.loads(given) if given.strip() else ()
+        except ValueError:
+            raise ValueError('not JSON: give a list such as [{"urls": ["stun:stun.example.org"]}]') from None

@@ -11,7 +11,8 @@ from ops.api.ports import WorkerAddressRefused, WorkerRefused, WorkerUnavailable
 from ops.media_hosts import MediaHosts
 
 # The worker gathers its candidates and makes its answer within this, or the page asks again.
-FORWARD_S_MAX = 5.0
+# A worker waits five seconds for a STUN or TURN server that does not answer, and then does without.
+FORWARD_S_MAX = 8.0
 CONNECT_S_MAX = 1.0
 CONNECTIONS_MAX = 64
 ANSWER_BYTES_MAX = 128 * 1024

@@ -284,7 +284,7 @@ class Join(Frozen):
     join_token: str = Field(min_length=1, max_length=TOKEN_CHARS_MAX)
 
 
-class IceServer(View):
+class IceServerView(View):
     urls: list[str]
     username: str | None = None
     credential: str | None = None
@@ -306,7 +306,7 @@ class Joined(View):
 
     participant_id: ParticipantId
     resume_credential: str
-    ice_servers: list[IceServer]
+    ice_servers: list[IceServerView]
 
 
 class OfferBody(Frozen):

@@ -13,7 +13,7 @@ from domain.conversation.state import Status
 from domain.ids import ConversationId, ParticipantId, TenantId
 from domain.ports import OfferRefused
 from ops.api.auth import ParticipantOf
-from ops.api.models import AnswerBody, Join, Joined, Leaving, OfferBody
+from ops.api.models import AnswerBody, IceServerView, Join, Joined, Leaving, OfferBody
 from ops.api.ports import WorkerRefused, WorkerUnavailable
 from ops.api.problem import RETRY_AFTER_S, ApiProblem, problems, sentence_of
 from ops.api.services import Services, ServicesOf, conversation_of, random_uuid
@@ -23,7 +23,8 @@ log = structlog.stdlib.get_logger("vivavoce.api")
 router = APIRouter(prefix="/v1/conversations/{conversation_id}", tags=["participants"])
 
 
-@router.post("/join", responses=problems(404, 409, 410, 413, 422, 503))
+# A browser takes a username that is null for the word.
+@router.post("/join", responses=problems(404, 409, 410, 413, 422, 503), response_model_exclude_none=True)
 async def join(conversation_id: ConversationId, body: Join, services: ServicesOf) -> Joined:
     """Trades a join token, once, for a credential that is good until the conversation ends. A join that fails
     leaves the token as good as it was."""
@@ -37,7 +38,14 @@ async def join(conversation_id: ConversationId, body: Join, services: ServicesOf
         joined = await services.access.redeem_join_token(body.join_token, participant_id)
     except JoinTokenExpired as error:
         raise ApiProblem(HTTPStatus.GONE, error.code, sentence_of(error)) from None
-    return Joined(participant_id=participant_id, resume_credential=joined.resume_credential, ice_servers=[])
+    return Joined(
+        participant_id=participant_id,
+        resume_credential=joined.resume_credential,
+        ice_servers=[
+            IceServerView(urls=list(each.urls), username=each.username, credential=each.shown_credential)
+            for each in services.ice_servers
+        ],
+    )
 
 
 @router.post("/offer", responses=problems(401, 404, 409, 413, 422, 503))

@@ -16,6 +16,7 @@ from activities.projections.conversations import Conversations, ConversationSumm
 from activities.store.access import Access
 from activities.store.idempotency import IdempotencyKeys
 from domain.errors import NotFound
+from domain.ice import IceServer
 from domain.ids import ConversationId, TenantId
 from domain.ports import EventStore
 from ops.api.ports import ConversationRuns, MediaControl
@@ -37,6 +38,8 @@ class Services:
     now: Callable[[], datetime]
     entropy: Callable[[int], bytes]
     public_url: str
+    # What browsers are told at join, credentials included.
+    ice_servers: tuple[IceServer, ...] = ()
 
 
 def services_of(request: Request) -> Services:

@@ -105,6 +105,7 @@ async def services(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Ser
                 now=lambda: datetime.now(UTC),
                 entropy=secrets.token_bytes,
                 public_url=settings.public_url.rstrip("/"),
+                ice_servers=settings.ice_servers,
             )
     finally:
         embedding.shutdown(wait=False, cancel_futures=True)

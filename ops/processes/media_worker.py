@@ -82,6 +82,7 @@ async def run(settings: Settings) -> None:
             ),
             recordings=settings.recordings_dir,
             now=lambda: datetime.now(UTC),
+            ice_servers=settings.ice_servers,
         )
         await _serve(settings, parts, store, client, stop)
     finally:

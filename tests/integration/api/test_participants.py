@@ -10,8 +10,10 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from domain.ice import IceServer
 from domain.ids import ConversationId, TenantId
 from ops.api.app import create_app
 from ops.api.media_control import HttpMediaControl, control_client
@@ -58,6 +60,28 @@ async def test_a_join_token_works_once(
 
     assert set(joined) == {"participant_id", "resume_credential", "ice_servers"}
     assert_problem(again, 409, "join_token_used")
+
+
+async def test_a_join_tells_the_browser_which_servers_find_it_a_way(
+    services: Services, conversation: dict[str, Any]
+) -> None:
+    # Given an installation with a STUN server and a TURN server
+    servers = (
+        IceServer(urls=("stun:stun.example.org",)),
+        IceServer(urls=("turns:turn.example.org",), username="u", credential=SecretStr("c")),
+    )
+    app = create_app(dataclasses.replace(services, ice_servers=servers))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as browser:
+        # When somebody joins
+        answer = await browser.post(
+            _path(conversation, "join"), json={"join_token": conversation["join_token"]}
+        )
+
+    # Then they get what RTCPeerConnection takes: a username that is null would be the word "null" there
+    assert answer.json()["ice_servers"] == [
+        {"urls": ["stun:stun.example.org"]},
+        {"urls": ["turns:turn.example.org"], "username": "u", "credential": "c"},
+    ]
 
 
 async def test_joining_writes_nothing_to_the_log(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Callable
 from typing import cast
 
@@ -11,9 +13,12 @@ import av
 import pytest
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtcicetransport import connection_kwargs
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from domain.events.canonical import Json
+from domain.ice import IceServer
 from media.errors import BadOffer
 from media.peer import (
     CHANNEL_BUFFERED_BYTES_MAX,
@@ -24,6 +29,7 @@ from media.peer import (
     CloseReason,
     Peer,
     Sending,
+    configuration,
 )
 from media.speaking.playout import SILENT_FRAME
 from media.tracks import LATE_S_MAX, PersonaAudio
@@ -205,3 +211,51 @@ def test_a_short_delay_is_caught_up_and_a_long_one_is_not(held_up_s: float, caug
         assert late_s == pytest.approx(0.0 if caught_up else held_up_s, abs=1e-6)
 
     heard()
+
+
+class StunServer(asyncio.DatagramProtocol):
+    """Tells whoever asks that they are seen at ADDRESS."""
+
+    ADDRESS = ("192.0.2.7", 40_000)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        # RFC 8489: a binding response with one XOR-MAPPED-ADDRESS, which hides the address from rewriters.
+        host, port = self.ADDRESS
+        cookie_and_id = data[4:20]
+        hidden = bytes(a ^ b for a, b in zip(socket.inet_aton(host), cookie_and_id, strict=False))
+        seen = struct.pack("!HHBBH", 0x0020, 8, 0, 1, port ^ int.from_bytes(cookie_and_id[:2])) + hidden
+        answer = struct.pack("!HH", 0x0101, len(seen)) + cookie_and_id + seen
+        self._transport.sendto(answer, addr)
+
+
+async def test_the_stun_server_of_the_installation_is_asked_and_nobody_else() -> None:
+    # Given a STUN server on this machine
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(StunServer, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    servers = (IceServer(urls=(f"stun:127.0.0.1:{port}",)),)
+
+    # When an offer is answered with that server, and one without any
+    offer = await offer_of()
+    seen = Peer(Listening(), Sending(AudioStreamTrack(), None), 1, ice_servers=servers)
+    hidden = Peer(Listening(), Sending(AudioStreamTrack(), None), 2)
+    answers = [await peer.answer(offer) for peer in (seen, hidden)]
+
+    # Then the first answer holds the address that the server sees, and the second only the machine's own
+    assert [StunServer.ADDRESS[0] in sdp for sdp in answers] == [True, False]
+    assert "typ srflx" not in answers[1]
+    await asyncio.gather(seen.shut(), hidden.shut())
+    transport.close()
+
+
+def test_a_turn_server_is_asked_with_its_credential() -> None:
+    server = IceServer(urls=("turn:turn.test:3478",), username="u", credential=SecretStr("c"))
+
+    [told] = configuration([server]).iceServers or []
+
+    assert (told.urls, told.username, told.credential) == (["turn:turn.test:3478"], "u", "c")
+    assert connection_kwargs([told])["turn_password"] == "c"
+    assert configuration([]).iceServers == []
