@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +65,16 @@ def running_stack(**settings: object) -> Iterator[RunningStack]:
         yield RunningStack(process, Path(folder) / "data", link)
         process.terminate()
         process.wait(STOP_WITHIN_S)
+
+
+@contextmanager
+def held_back(supervisor: subprocess.Popen[str]) -> Iterator[None]:
+    """The supervisor sees nothing, and starts nothing again, until it goes on."""
+    supervisor.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        supervisor.send_signal(signal.SIGCONT)
 
 
 def recordings(folder: Path) -> Say:

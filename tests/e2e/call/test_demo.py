@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import wave
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,7 @@ import pytest
 from media.hearing.ear import HearingModels
 from ops.caller.word_errors import word_error_rate
 from ops.cli.options import models_folder
-from tests.calls import JFK, Say
+from tests.calls import JFK, Say, held_back
 from tests.causes import shown_links, unexplained
 from tests.e2e.call.form import assert_failed, assert_sealed, assert_told_as_recorded
 from tests.stack import RunningStack, finished, payloads, restarted, until
@@ -167,16 +163,6 @@ def test_a_call_whose_other_side_is_gone_for_good_is_told_as_a_failure(
     # (the calls of the other tests need them back)
     until(lambda: all(restarted(running.ask("status"), name) for name in ("api", "media")), within_s=90)
     until(running.answers, within_s=90)
-
-
-@contextmanager
-def held_back(supervisor: subprocess.Popen[str]) -> Iterator[None]:
-    """The supervisor sees nothing, and starts nothing again, until it goes on."""
-    supervisor.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        supervisor.send_signal(signal.SIGCONT)
 
 
 def loudest(path: Path) -> int:
