@@ -11,7 +11,7 @@ import yaml
 from activities.knowledge.chunking import chunks_of
 from activities.personas import load_persona_file
 from domain.events.catalogue import Verdict
-from domain.mind.gate import Gate, check_publishable
+from domain.mind.gate import Gate, Scope, check_publishable
 from domain.mind.grounded import spoken_sentences
 from domain.mind.persona import Persona
 
@@ -128,6 +128,66 @@ def test_whoever_asks_for_a_person_gets_one(gate: Gate, text: str) -> None:
 def test_it_asks_three_questions() -> None:
     questions = yaml.safe_load((FOLDER / "questions.yaml").read_text("utf-8"))["questions"]
     assert len(questions) == 3
+
+
+# What is in each list of the two files: who says the sentences, and the rule that they must meet, or none.
+_LISTS: dict[str, tuple[Scope, str | None]] = {
+    "emergencies": ("input", "threat_to_life"),
+    "promises": ("output", "no_promised_payout"),
+    "harmless_questions": ("input", None),
+    "harmless_answers": ("output", None),
+}
+# Words of which only the story around them makes an emergency.
+_STILL_MISSED = ["It started with the toaster and now the cupboards have gone up"]
+# How many of the sentences that the rules were not written from are judged wrongly, as the README says.
+_HELD_OUT_WRONG_MAX = {"emergencies": 9, "promises": 8, "harmless_questions": 4, "harmless_answers": 1}
+_HELD_OUT_MIN = 40
+
+
+def _sentences(name: str) -> dict[str, list[str]]:
+    sentences: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / name).read_text("utf-8"))
+    return sentences
+
+
+def _wrong(gate: Gate, sentences: list[str], kind: str) -> list[str]:
+    scope, rule = _LISTS[kind]
+    return [text for text in sentences if gate.judge(text, scope=scope).rule != rule]
+
+
+@pytest.mark.parametrize("kind", _LISTS)
+def test_no_sentence_is_forgotten_that_the_rules_were_mended_with(gate: Gate, kind: str) -> None:
+    expected = _STILL_MISSED if kind == "emergencies" else []
+    assert _wrong(gate, _sentences("claims_desk_known.yaml")[kind], kind) == expected
+
+
+@pytest.mark.parametrize("kind", _LISTS)
+def test_how_often_words_that_the_rules_do_not_know_are_judged_wrongly(gate: Gate, kind: str) -> None:
+    held_out = _sentences("claims_desk_held_out.yaml")[kind]
+    assert len(held_out) >= _HELD_OUT_MIN
+    assert not set(held_out) & set(_sentences("claims_desk_known.yaml")[kind])
+    wrong = _wrong(gate, held_out, kind)
+    print(f"\n{kind}: {len(wrong)} of {len(held_out)} judged wrongly", *wrong, sep="\n  ")  # noqa: T201 - the figure
+    assert len(wrong) <= _HELD_OUT_WRONG_MAX[kind]
+
+
+def test_what_its_documents_say_is_no_emergency_when_it_is_read_back(desk: Persona, gate: Gate) -> None:
+    for document in desk.documents:
+        for chunk in chunks_of(document):
+            for sentence in spoken_sentences(chunk.text):
+                assert gate.judge(sentence, scope="input").rule != "threat_to_life", sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is fire covered? There's a fire in my kitchen right now.",
+        "He fell an hour ago and he's not breathing.",
+        "My wife fell down the stairs last week and now she won't wake up.",
+        "I have fire damage, and my son is trapped in the bedroom.",
+    ],
+)
+def test_an_excuse_does_not_hide_the_danger_beside_it(gate: Gate, text: str) -> None:
+    assert gate.judge(text, scope="input").rule == "threat_to_life"
 
 
 # What no sentence may promise while nobody takes over: `handoff.requested` is an event, and calls nobody.
