@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from temporalio import activity
 
@@ -104,6 +105,7 @@ class ConversationActivities:
                 request.occurred_at,
                 ConversationEnded(reason=request.reason),
                 request.cause or survey.cause_of_end(request.reason),
+                asked_by=request.asked_by,
             )
             await self._append(request.tenant_id, request.conversation_id, ended, request.epoch)
         for _ in range(SEAL_ATTEMPTS_MAX):
@@ -191,11 +193,15 @@ def _event(
     occurred_at: datetime,
     payload: Payload,
     cause: EventId | None,
+    *,
+    asked_by: UUID | None = None,
 ) -> NewEvent[Payload]:
+    """The workflow's own, or that of the program whose API key has the id `asked_by`."""
+    workflow = Actor(kind=ActorKind.WORKFLOW, id=str(conversation_id))
     return NewEvent(
         event_id=event_id,
         occurred_at=occurred_at,
-        actor=Actor(kind=ActorKind.WORKFLOW, id=str(conversation_id)),
+        actor=workflow if asked_by is None else Actor(kind=ActorKind.SERVICE, id=str(asked_by)),
         payload=payload,
         causation_id=cause,
     )

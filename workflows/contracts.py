@@ -124,10 +124,12 @@ class MediaSessionEnded(Frozen):
 
 
 class EndConversation(Frozen):
-    """The same command id again is the same command again."""
+    """The same command id again is the same command again. `asked_by` is the id of the API key of the program
+    that asks; commands of an earlier release do not say."""
 
     command_id: UUID
     reason: EndReason = EndReason.REQUESTED
+    asked_by: UUID | None = None
 
 
 class ConversationStatus(Frozen):
@@ -199,7 +201,8 @@ class AppendAssigned(Frozen):
 
 
 class SealConversation(Frozen):
-    """`last_version` is None when no session reported that it had written everything."""
+    """`last_version` is None when no session reported that it had written everything; `asked_by` where no
+    program asked for the end."""
 
     tenant_id: TenantId
     conversation_id: ConversationId
@@ -211,6 +214,7 @@ class SealConversation(Frozen):
     cause: EventId | None
     last_version: int | None
     gaps: tuple[str, ...]
+    asked_by: UUID | None = None
 
 
 class Stored(Frozen):

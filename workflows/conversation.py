@@ -140,7 +140,7 @@ class ConversationWorkflow:
         """Begins the end and answers at once; the seal follows."""
         self._messages += 1
         await workflow.wait_condition(lambda: self._state is not None)
-        self._note(EndCommanded(command.command_id, command.reason))
+        self._note(EndCommanded(command.command_id, command.reason, command.asked_by))
         return self.status()
 
     @end_conversation.validator
@@ -308,6 +308,7 @@ class ConversationWorkflow:
                 cause=action.cause,
                 last_version=action.last_version,
                 gaps=action.gaps,
+                asked_by=action.asked_by,
             ),
             schedule_to_close_timeout=SEAL_TIMEOUT,
             start_to_close_timeout=SEAL_ATTEMPT_TIMEOUT,

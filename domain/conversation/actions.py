@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from domain.events.catalogue import EndReason
 from domain.ids import EventId, WorkerId
@@ -52,13 +53,15 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Raise the epoch, end and seal. `last_version` is the drained session's, None when none reported."""
+    """Raise the epoch, end and seal. `last_version` is the drained session's, None when none reported.
+    `asked_by` is the API key of the program that asked for the end, if one did."""
 
     epoch: int
     reason: EndReason
     cause: EventId | None
     last_version: int | None
     gaps: tuple[str, ...]
+    asked_by: UUID | None = None
 
 
 Action = StartSession | DrainSession | RecordStarted | RecordLost | Reload | Seal

@@ -132,6 +132,7 @@ class Lifecycle(Frozen):
     connected: bool = False
     end_reason: EndReason | None = None
     end_cause: EventId | None = None
+    end_asked_by: UUID | None = None
     sealing: bool = False
     sealed: bool = False
     gaps: tuple[str, ...] = ()
@@ -179,6 +180,7 @@ def begin(logged: LoggedConversation, *, now: datetime, before: Lifecycle | None
             gaps=before.gaps,
             end_reason=logged.end_reason or before.end_reason,
             end_cause=before.end_cause,
+            end_asked_by=before.end_asked_by,
         )
         if before.session is not None:
             actions = (DrainSession(before.session.epoch),)
@@ -396,6 +398,8 @@ def _commanded(state: Lifecycle, command: EndCommanded, now: datetime) -> Decisi
     if command.command_id in state.commands:
         return state, ()
     state = state.with_(commands=(*state.commands, command.command_id)[-COMMANDS_KEPT_MAX:])
+    if state.end_reason is None:
+        state = state.with_(end_asked_by=command.asked_by)
     return _end(state, command.reason, EventId(command.command_id), now)
 
 
@@ -438,4 +442,5 @@ def _seal(state: Lifecycle, report: DrainReport | None) -> Decision:
     assert reason is not None, "a conversation is sealed after its end is decided"
     last_version = None if report is None else report.last_version
     state = state.with_(epoch=state.epoch + 1, sealing=True, deadlines=Deadlines())
-    return state, (Seal(state.epoch, reason, state.end_cause, last_version, state.gaps),)
+    seal = Seal(state.epoch, reason, state.end_cause, last_version, state.gaps, state.end_asked_by)
+    return state, (seal,)

@@ -57,6 +57,8 @@ class SessionEnded:
 class EndCommanded:
     command_id: UUID
     reason: EndReason
+    # The id of the API key of the program that asks.
+    asked_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

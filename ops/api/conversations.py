@@ -127,7 +127,7 @@ async def end_conversation(conversation_id: ConversationId, caller: CallerOf, se
     """Begins the end; the seal follows. Ending again changes nothing."""
     summary = await conversation_of(services, caller.tenant_id, conversation_id)
     if summary.status not in _OVER:
-        await services.runs.end(caller.tenant_id, conversation_id)
+        await services.runs.end(caller.tenant_id, conversation_id, asked_by=caller.key_id)
         summary = await conversation_of(services, caller.tenant_id, conversation_id)
     return Ending(conversation_id=conversation_id, status=summary.status)
 

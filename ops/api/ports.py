@@ -4,6 +4,7 @@ used and one for tests."""
 from __future__ import annotations
 
 from typing import Protocol
+from uuid import UUID
 
 from domain.errors import Unavailable
 from domain.ids import ConversationId, ParticipantId, TenantId
@@ -43,8 +44,9 @@ class ConversationRuns(Protocol):
         """Begins the workflow; one that is there already is left alone. Raises WorkflowsUnavailable."""
         ...
 
-    async def end(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
-        """Asks the workflow to end the conversation. Raises WorkflowsUnavailable."""
+    async def end(self, tenant_id: TenantId, conversation_id: ConversationId, *, asked_by: UUID) -> None:
+        """Asks the workflow to end the conversation, for the program whose API key has that id.
+        Raises WorkflowsUnavailable."""
         ...
 
     async def ready(self) -> bool: ...

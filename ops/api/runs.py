@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdateStage
@@ -66,17 +66,19 @@ class TemporalRuns:
         except _AWAY as error:
             raise WorkflowsUnavailable("Temporal did not start the workflow in time.") from error
 
-    async def end(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
+    async def end(self, tenant_id: TenantId, conversation_id: ConversationId, *, asked_by: UUID) -> None:
         try:
             async with asyncio.timeout(END_S_MAX):
-                await self._end_or_begin_to(tenant_id, conversation_id)
+                await self._end_or_begin_to(tenant_id, conversation_id, asked_by)
         except _AWAY as error:
             raise WorkflowsUnavailable(
                 "Temporal did not take the request in time; send it again in a moment."
             ) from error
 
-    async def _end_or_begin_to(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
-        command = EndConversation(command_id=uuid4())
+    async def _end_or_begin_to(
+        self, tenant_id: TenantId, conversation_id: ConversationId, asked_by: UUID
+    ) -> None:
+        command = EndConversation(command_id=uuid4(), asked_by=asked_by)
         try:
             await self._tell(conversation_id, command)
         except RPCError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from uuid import UUID
 
 import numpy as np
 
@@ -19,6 +20,7 @@ class FakeRuns:
     def __init__(self) -> None:
         self.started: list[ConversationId] = []
         self.ended: list[ConversationId] = []
+        self.asked_by: list[UUID] = []
         self.down = False
 
     async def start(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
@@ -26,8 +28,9 @@ class FakeRuns:
         if conversation_id not in self.started:
             self.started.append(conversation_id)
 
-    async def end(self, tenant_id: TenantId, conversation_id: ConversationId) -> None:
+    async def end(self, tenant_id: TenantId, conversation_id: ConversationId, *, asked_by: UUID) -> None:
         self._check()
+        self.asked_by.append(asked_by)
         self.ended.append(conversation_id)
 
     async def ready(self) -> bool:

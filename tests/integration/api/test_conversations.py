@@ -262,9 +262,16 @@ async def test_events_of_an_unknown_conversation_are_not_found(program: httpx.As
 
 
 async def test_ending_asks_the_workflow_once_it_is_not_over(
-    program: httpx.AsyncClient, conversation: dict[str, Any], runs: FakeRuns, conversation_log: Log
+    program: httpx.AsyncClient,
+    conversation: dict[str, Any],
+    runs: FakeRuns,
+    conversation_log: Log,
+    services: Services,
+    api_key: str,
 ) -> None:
     path = f"/v1/conversations/{conversation['conversation_id']}/end"
+    caller = await services.access.authenticate(api_key)
+    assert caller is not None
 
     asked = await program.post(path)
     await conversation_log.end(conversation["conversation_id"], epoch=1)
@@ -272,6 +279,7 @@ async def test_ending_asks_the_workflow_once_it_is_not_over(
 
     assert (asked.status_code, again.status_code) == (202, 202)
     assert [str(each) for each in runs.ended] == [conversation["conversation_id"]]
+    assert runs.asked_by == [caller.key_id]
     assert again.json()["status"] == "wrapping_up"
 
 

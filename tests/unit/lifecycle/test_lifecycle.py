@@ -256,6 +256,30 @@ def test_an_end_drains_first_and_seals_with_what_the_session_reported() -> None:
     assert next_deadline(call.state) is None
 
 
+def test_the_seal_names_the_program_that_asked_for_the_end_and_no_later_one() -> None:
+    # Given a call that one program ends, and another one a moment later
+    first, second = uuid4(), uuid4()
+    call = Call().live()
+    call.see(EndCommanded(uuid4(), EndReason.REQUESTED, first))
+    call.see(EndCommanded(uuid4(), EndReason.REQUESTED, second))
+
+    (seal,) = call.ended(SessionOutcome.DRAINED, DrainReport(last_version=40))
+
+    assert isinstance(seal, Seal)
+    assert seal.asked_by == first
+
+
+def test_an_end_that_came_by_itself_is_no_programs_even_when_one_asks_afterwards() -> None:
+    call = Call().live()
+    call.fact(FactKind.END_WANTED)
+    call.see(EndCommanded(uuid4(), EndReason.REQUESTED, uuid4()))
+
+    (seal,) = call.ended(SessionOutcome.DRAINED, DrainReport(last_version=40))
+
+    assert isinstance(seal, Seal)
+    assert (seal.reason, seal.asked_by) == (EndReason.PARTICIPANT_HUNG_UP, None)
+
+
 def test_a_session_that_does_not_drain_is_not_waited_for_beyond_its_time() -> None:
     call = Call().live()
     call.fact(FactKind.END_WANTED)
@@ -347,8 +371,10 @@ def test_what_the_log_says_overrules_the_workflow_but_not_a_decided_end() -> Non
     )
 
     going_on, actions = begin(logged, now=NOON, before=call.state)
-    call.see(EndCommanded(uuid4(), EndReason.REQUESTED))
+    asked_by = uuid4()
+    call.see(EndCommanded(uuid4(), EndReason.REQUESTED, asked_by))
     ending, sealing = begin(logged, now=NOON, before=call.state)
+    assert [each.asked_by for each in sealing if isinstance(each, Seal)] == [asked_by]
 
     assert [type(action) for action in actions] == [DrainSession, RecordLost, StartSession]
     assert (going_on.epoch, going_on.started) == (6, True)
