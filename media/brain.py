@@ -26,7 +26,6 @@ from domain.events.catalogue import (
     Verdict,
 )
 from domain.ids import EventId, ReplyId, TenantId, TurnId
-from domain.mind.emotion import Emotion
 from domain.mind.gate import GateState, Judgement
 from domain.mind.grounded import search_question
 from domain.mind.persona import PublishedPersona
@@ -106,18 +105,21 @@ class Brain:
         self._answerer, self._retriever = answerer, retriever
         self._speaker, self._scribe, self._mint = speaker, scribe, mint
         self._wants_end, self._first = wants_end, first
+        persona = published.persona
+        # By these the persona says that it does not know, or could not answer.
+        self._owned_up = frozenset((*split_sentences(persona.not_found), *split_sentences(persona.failed)))
 
     async def open(self, *, greet: bool, cause: EventId) -> None:
         """The disclosure, and the greeting behind it where nobody has been greeted yet. `cause` is the event
         that somebody is there to hear it."""
         persona = self._published.persona
-        lines = [(persona.disclosure, SentenceKind.DISCLOSURE, Emotion.NEUTRAL)]
+        lines = [(persona.disclosure, SentenceKind.DISCLOSURE)]
         if greet:
-            lines.append((self._greeting or persona.greeting, SentenceKind.GREETING, Emotion.CONTENT))
+            lines.append((self._greeting or persona.greeting, SentenceKind.GREETING))
         reply = _Reply(ReplyId(self._mint()), TurnId(self._mint()), cause)
         try:
-            for text, kind, emotion in lines:
-                if not await self._say_all(reply, text, kind, emotion):
+            for text, kind in lines:
+                if not await self._say_all(reply, text, kind):
                     return
         except RecordBacklogFull:
             # The session is told by its scribe, and ends; nothing more may be said.
@@ -130,10 +132,7 @@ class Brain:
         try:
             if not self._speaker.disclosed:
                 persona = self._published.persona
-                told = await self._say_all(
-                    reply, persona.disclosure, SentenceKind.DISCLOSURE, Emotion.NEUTRAL
-                )
-                if not told:
+                if not await self._say_all(reply, persona.disclosure, SentenceKind.DISCLOSURE):
                     return
             judgement, evaluated = self._speaker.judge_input(
                 asked.question, turn_id=asked.turn_id, cause=asked.cause
@@ -193,7 +192,7 @@ class Brain:
 
     async def _fail(self, reply: _Reply) -> None:
         reply.finish = "failed"
-        await self._say_all(reply, self._published.persona.failed, SentenceKind.ANSWER, Emotion.NEUTRAL)
+        await self._say_all(reply, self._published.persona.failed, SentenceKind.ANSWER)
 
     async def _speak(self, reply: _Reply, sentences: tuple[str, ...], began_s: float) -> bool:
         """Whether the reply may go on."""
@@ -203,7 +202,7 @@ class Brain:
                 reply.finish = "cut_at_limit"
                 return False
             is_first, ready_s = reply.sentences == 0, loop.time()
-            said = await self._say(reply, sentence, SentenceKind.ANSWER, Emotion.NEUTRAL)
+            said = await self._say(reply, sentence, SentenceKind.ANSWER)
             if is_first:
                 stages = reply.stages
                 stages.answer = round((ready_s - began_s) * 1000, 1)
@@ -221,23 +220,22 @@ class Brain:
             self._speaker.hand_over(judgement.rule or "", reply.turn_id, evaluated)
         if judgement.text_to_say is not None:
             kind = SentenceKind.HANDOVER if judgement.verdict is Verdict.ESCALATE else SentenceKind.REFUSAL
-            await self._say_all(reply, judgement.text_to_say, kind, Emotion.NEUTRAL)
+            await self._say_all(reply, judgement.text_to_say, kind)
         self._may_go_on(reply, judgement, evaluated)
 
-    async def _say_all(self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion) -> bool:
+    async def _say_all(self, reply: _Reply, text: str, kind: SentenceKind) -> bool:
         """A text that the persona's owner wrote; it passes the gate sentence by sentence like any other.
         Whether the reply may go on."""
         sentences = split_sentences(text)
         for number, sentence in enumerate(sentences, 1):
-            said = await self._say(reply, sentence, kind, emotion, last=number == len(sentences))
+            said = await self._say(reply, sentence, kind, last=number == len(sentences))
             if not self._may_go_on(reply, said.judgement, said.evaluated):
                 return False
         return True
 
-    async def _say(
-        self, reply: _Reply, text: str, kind: SentenceKind, emotion: Emotion, *, last: bool = True
-    ) -> Said:
-        draft = Draft(text, kind, emotion, reply.reply_id, reply.turn_id, reply.sentences, last)
+    async def _say(self, reply: _Reply, text: str, kind: SentenceKind, *, last: bool = True) -> Said:
+        owned_up = text in self._owned_up
+        draft = Draft(text, kind, reply.reply_id, reply.turn_id, reply.sentences, last, owned_up)
         reply.sentences += 1
         said = await self._speaker.say(draft, before=reply.gate, cause=reply.cause)
         reply.gate = said.judgement.state

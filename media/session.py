@@ -59,7 +59,6 @@ FRAMES_HEARD_MAX = 250
 # Together less than SESSION_DRAIN_S_MAX: who takes longer is cut off, and its gaps go untold.
 RECORDING_STOP_S_MAX = 2.0
 FLUSH_S_MAX = 1.2
-EXPRESSION_STRENGTH = 0.5
 
 
 class Session:
@@ -303,8 +302,9 @@ class Session:
     def _expression(self) -> Expression:
         now = self._speaker.mouthing()
         if now is None:
-            return Expression(Emotion.NEUTRAL, EXPRESSION_STRENGTH, speaking=False, mouth=None, at_s=0.0)
-        return Expression(now.emotion, EXPRESSION_STRENGTH, speaking=True, mouth=now.mouth, at_s=now.at_s)
+            return Expression(Emotion.NEUTRAL, 0.0, speaking=False, mouth=None, at_s=0.0)
+        emotion, strength = now.mood
+        return Expression(emotion, strength, speaking=True, mouth=now.mouth, at_s=now.at_s)
 
     async def _stop_recording(self) -> tuple[str, ...]:
         recorder, self._recorder = self._recorder, None

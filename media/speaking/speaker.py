@@ -30,6 +30,7 @@ from domain.events.payload import Payload
 from domain.ids import EventId, ReplyId, SentenceId, TurnId
 from domain.mind.emotion import Emotion
 from domain.mind.gate import Gate, GateState, Judgement
+from domain.mind.mood import Mood, emotion_of
 from domain.speech import SpokenWord, SynthesisedSentence, Voice
 from media.clock import MediaClock
 from media.scribe import Entered, Scribe
@@ -43,7 +44,9 @@ class Synthesiser(Protocol):
     @property
     def name(self) -> str: ...
 
-    def synthesise(self, text: str, *, voice: Voice, emotion: Emotion) -> SynthesisedSentence: ...
+    def synthesise(
+        self, text: str, *, voice: Voice, emotion: Emotion, strength: float
+    ) -> SynthesisedSentence: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,13 @@ class Draft:
 
     text: str
     kind: SentenceKind
-    emotion: Emotion
     reply_id: ReplyId
     turn_id: TurnId
     index: int
     # Whether this is the last sentence of its text: with it, a disclosure has been presented.
     last: bool = True
+    # Whether it says that the persona does not know, or could not answer.
+    owned_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class _InPlay:
     draft: Draft
+    mood: Mood
     committed: SentenceCommitted
     event_id: EventId
     synthesised: EventId
@@ -88,7 +93,7 @@ class Mouthing:
 
     mouth: MouthTrack
     at_s: float
-    emotion: Emotion
+    mood: Mood
 
 
 class Speaker:
@@ -137,7 +142,7 @@ class Speaker:
         at = self._playout.position()
         if at is None or (now := self._in_play.get(at.sentence_id)) is None:
             return None
-        return Mouthing(now.mouth, at.played_ms / 1000, now.draft.emotion)
+        return Mouthing(now.mouth, at.played_ms / 1000, now.mood)
 
     def judge_input(self, text: str, *, turn_id: TurnId, cause: EventId | None) -> tuple[Judgement, EventId]:
         """What the policy says of the person's words, and the event that holds the verdict."""
@@ -165,7 +170,8 @@ class Speaker:
         if text is None:
             evaluated, *_ = await self._scribe.commit(events, turn_id=draft.turn_id, cause=cause)
             return Said(judgement, evaluated, None, _ms(loop.time() - began_s), 0.0)
-        committed = _committed(draft, judgement, sentence_id, text)
+        mood = emotion_of(draft.kind, text, judgement.verdict, owned_up=draft.owned_up)
+        committed = _committed(draft, judgement, sentence_id, text, mood.emotion)
         events.append(committed)
         entered = self._scribe.enter(
             events,
@@ -179,11 +185,11 @@ class Speaker:
             # Both go on at once; what is synthesised and then not allowed to be spoken is thrown away.
             async with asyncio.TaskGroup() as tasks:
                 committing = tasks.create_task(self._timed(entered))
-                making = tasks.create_task(self._synthesise(text, draft.emotion))
+                making = tasks.create_task(self._synthesise(text, mood))
             committed_s, (speech, mouth, made_s) = committing.result(), making.result()
             synthesised = self._note_synthesis(sentence_id, speech, draft.turn_id, event_id)
             await self._playout.space()
-            self._in_play[sentence_id] = _InPlay(draft, committed, event_id, synthesised, speech, mouth)
+            self._in_play[sentence_id] = _InPlay(draft, mood, committed, event_id, synthesised, speech, mouth)
             self._playout.enqueue(sentence_id, text, speech)
         except BaseException:
             if sentence_id not in self._in_play:
@@ -213,11 +219,13 @@ class Speaker:
         await entered.durable
         return asyncio.get_running_loop().time()
 
-    async def _synthesise(self, text: str, emotion: Emotion) -> tuple[SynthesisedSentence, MouthTrack, float]:
+    async def _synthesise(self, text: str, mood: Mood) -> tuple[SynthesisedSentence, MouthTrack, float]:
         loop = asyncio.get_running_loop()
 
         def make() -> tuple[SynthesisedSentence, MouthTrack]:
-            speech = self._synthesiser.synthesise(text, voice=self._voice, emotion=emotion)
+            speech = self._synthesiser.synthesise(
+                text, voice=self._voice, emotion=mood.emotion, strength=mood.strength
+            )
             return speech, MouthTrack(speech.sounds)
 
         speech, mouth = await loop.run_in_executor(self._thread, make)
@@ -310,7 +318,9 @@ class Speaker:
         )
 
 
-def _committed(draft: Draft, judgement: Judgement, sentence_id: SentenceId, text: str) -> SentenceCommitted:
+def _committed(
+    draft: Draft, judgement: Judgement, sentence_id: SentenceId, text: str, emotion: Emotion
+) -> SentenceCommitted:
     kind = draft.kind
     if judgement.verdict is Verdict.ESCALATE:
         kind = SentenceKind.HANDOVER
@@ -323,7 +333,7 @@ def _committed(draft: Draft, judgement: Judgement, sentence_id: SentenceId, text
         index=draft.index,
         kind=kind,
         text=text,
-        emotion=draft.emotion,
+        emotion=emotion,
     )
 
 

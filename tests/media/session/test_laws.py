@@ -32,6 +32,8 @@ from domain.events.catalogue import (
     Verdict,
 )
 from domain.ids import ParticipantId, TenantId, conversation_stream
+from domain.mind.emotion import Emotion
+from domain.mind.mood import CONCERNED
 from domain.ports import EventStore, Offer
 from media.errors import AnotherParticipant, BadOffer, TooManyOffers
 from media.hearing.ear import HeardTurn
@@ -124,7 +126,7 @@ async def test_what_the_policy_stops_is_not_heard_and_its_verdict_is_recorded(
         assert [r.finish for r in await call.of(ReplyGenerated)] == ["stopped_by_policy"]
 
 
-async def test_a_person_who_is_needed_is_noted_before_anybody_can_cut_in(
+async def test_a_person_who_is_needed_is_noted_first_and_told_of_it_with_care(
     models: Models, event_store: EventStore, tenant_id: TenantId, tmp_path: Path
 ) -> None:
     # Given a policy that calls for a person
@@ -142,14 +144,19 @@ async def test_a_person_who_is_needed_is_noted_before_anybody_can_cut_in(
 
         # When somebody in danger writes
         call.caller.tell({"type": "text", "text": "There is a fire!"})
+        await call.caller.until(lambda: call.live()._expression().emotion is Emotion.SCARED)
+        shown = call.live()._expression()
         await call.caller.until(lambda: call.caller.states()[-3:] == ["thinking", "speaking", "listening"])
         await call.end()
 
     # Then the need stands in the record before the sentence that says so
-    noted = [
-        e.payload for e in await call.events() if isinstance(e.payload, HandoffRequested | SentenceCommitted)
-    ]
+    facts = [event.payload for event in await call.events()]
+    noted = [fact for fact in facts if isinstance(fact, HandoffRequested | SentenceCommitted)]
     assert [getattr(payload, "kind", "noted") for payload in noted[2:]] == ["noted", "handover", "handover"]
+    # And the sentences carry the care that the face shows, a little of it
+    said = [fact for fact in facts if isinstance(fact, SentenceCommitted)]
+    assert [s.emotion for s in said] == [Emotion.NEUTRAL, Emotion.CONTENT, Emotion.SCARED, Emotion.SAD]
+    assert (shown.emotion, shown.strength, shown.speaking) == (*CONCERNED, True)
 
 
 async def test_a_caller_who_reconnects_goes_on_with_the_same_session(
