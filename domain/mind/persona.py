@@ -40,6 +40,10 @@ ALLOWED_TEXTS_MAX = 40
 SECRETS_MAX = 40
 PROBLEMS_SHOWN_MAX = 20
 
+# The face that this code draws. A name that nothing draws is refused: it would show this one in silence.
+DEFAULT_FACE = "puppet"
+FACES = frozenset({DEFAULT_FACE})
+
 _SAYS_AI = re.compile(r"\b(?:AI|A\.I\.|artificial intelligence)(?!\w)", re.IGNORECASE)
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
@@ -199,7 +203,7 @@ class Policy(Frozen):
 
 # --- the persona ---------------------------------------------------------------------------------------
 class PersonaVoice(Frozen):
-    name: str = str(DEFAULT_VOICE)
+    name: str = Field(default=str(DEFAULT_VOICE), json_schema_extra={"enum": [*sorted(VOICES)]})
     # Factors on the named voice; 1 is that voice as it is.
     pitch: float = Field(default=1.0, ge=PITCH_MIN, le=PITCH_MAX)
     rate: float = Field(default=1.0, ge=RATE_MIN, le=RATE_MAX)
@@ -213,7 +217,14 @@ class PersonaVoice(Frozen):
 
 
 class PersonaFace(Frozen):
-    name: Slug = "puppet"
+    name: str = Field(default=DEFAULT_FACE, json_schema_extra={"enum": [*sorted(FACES)]})
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in FACES:
+            raise ValueError(f"there is no face {name!r}; the faces are {', '.join(sorted(FACES))}")
+        return name
 
 
 class _PersonaText(Frozen):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import jsonschema
 import pytest
 
@@ -52,6 +54,9 @@ def test_a_disclosure_that_does_not_say_ai_is_refused(text: str) -> None:
     [
         ({"voice": {"name": "nobody"}}, "voice.name: there is no voice"),
         ({"voice": {"pitch": 3}}, "voice.pitch: "),
+        ({"face": {"name": "nobody"}}, "face.name: there is no face 'nobody'; the faces are puppet."),
+        ({"face": {"name": ""}}, "face.name: there is no face"),
+        ({"face": {"name": "Puppet"}}, "face.name: there is no face"),
         ({"language": "de"}, "language: "),
         ({"colour": "red"}, "colour: "),
         ({"guardrails": [_rule(say=None)]}, "guardrails.0: a rule with the verdict replace needs `say`"),
@@ -153,3 +158,16 @@ def test_the_published_schema_accepts_a_file_and_refuses_a_wrong_one() -> None:
     validator.validate(good)
     assert not validator.is_valid({**good, "colour": "red"})
     assert not validator.is_valid({key: value for key, value in good.items() if key != "disclosure"})
+
+
+@pytest.mark.parametrize("part", ["voice", "face"])
+def test_the_published_schema_names_the_voices_and_faces_that_there_are(part: str) -> None:
+    schema: dict[str, Any] = persona_schema()
+    validator = jsonschema.Draft202012Validator(schema)
+    known = schema["$defs"][f"Persona{part.title()}"]["properties"]["name"]["enum"]
+    assert known
+    for name in known:
+        document = persona_document(**{part: {"name": name}})
+        validator.validate(document)
+        assert getattr(parse_persona(document), part).name == name
+    assert not validator.is_valid(persona_document(**{part: {"name": "nobody"}}))
