@@ -27,7 +27,7 @@ from domain.events.catalogue import MediaAssigned
 from domain.events.envelope import Actor, ActorKind, NewEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, TenantId, conversation_stream
-from domain.ports import SESSION_DRAIN_S_MAX, Drained, EventStore, MediaHost, SessionSpec
+from domain.ports import SESSION_DRAIN_S_MAX, Drain, Drained, EventStore, MediaHost, SessionSpec
 from workflows.contracts import (
     MEDIA_QUEUE,
     NO_VACANCY,
@@ -124,7 +124,7 @@ class MediaSessionActivities:
     async def run_media_session(self, request: RunMediaSession) -> MediaSessionResult:
         """Drains when it is cancelled, when the worker shuts down, or when its conversation is gone.
         Cancelled a second time, or not drained in time, it silences the session at once."""
-        drain = asyncio.Event()
+        drain = Drain()
         publisher = FactPublisher(
             ConversationReceiver(self._client, request.conversation_id),
             epoch=request.epoch,
@@ -151,7 +151,7 @@ class MediaSessionActivities:
         )
 
     async def _carry(
-        self, request: RunMediaSession, drain: asyncio.Event, publisher: FactPublisher
+        self, request: RunMediaSession, drain: Drain, publisher: FactPublisher
     ) -> Drained | VivavoceError:
         """An error that is ours is a result here, so that the task group leaves it whole."""
         try:
@@ -176,14 +176,17 @@ class MediaSessionActivities:
 
 
 async def _until_done(
-    session: asyncio.Task[Drained | VivavoceError], drain: asyncio.Event
+    session: asyncio.Task[Drained | VivavoceError], drain: Drain
 ) -> Drained | VivavoceError:
     """Waits for the session; the first cancellation is the order to drain, the second one silences it."""
     try:
         await _first_of(session, drain)
     except asyncio.CancelledError:
         _this_task().uncancel()
-        drain.set()
+        if _is_given_up():
+            drain.hand_over()
+        else:
+            drain.set()
     try:
         # `wait` leaves the session running when this activity is cancelled meanwhile.
         await asyncio.wait({session}, timeout=SESSION_DRAIN_S_MAX)
@@ -194,6 +197,13 @@ async def _until_done(
         return session.result()
     await asyncio.wait({session})
     return SessionNotDrained("the session had not written everything when its time to drain was up")
+
+
+def _is_given_up() -> bool:
+    """Temporal knows this attempt no more, as after an outage longer than its heartbeat timeout: nobody has
+    asked for an end, and the conversation's workflow has another session begun."""
+    details = activity.cancellation_details()
+    return details is not None and details.not_found
 
 
 async def _first_of(session: asyncio.Task[Drained | VivavoceError], drain: asyncio.Event) -> None:

@@ -140,6 +140,19 @@ class Drained:
 SESSION_DRAIN_S_MAX = 3.5
 
 
+class Drain(asyncio.Event):
+    """The order to a session to end. Handed over, its conversation goes on in another session: nobody has
+    left, and the participant is to come back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handed_over = False
+
+    def hand_over(self) -> None:
+        self.handed_over = True
+        self.set()
+
+
 class MediaHost(Protocol):
     """A process that carries live sessions."""
 
@@ -156,9 +169,7 @@ class MediaHost(Protocol):
         conversation again takes no second place."""
         ...
 
-    async def run(
-        self, spec: SessionSpec, *, drain: asyncio.Event, report: Callable[[Fact], None]
-    ) -> Drained:
+    async def run(self, spec: SessionSpec, *, drain: Drain, report: Callable[[Fact], None]) -> Drained:
         """Carries the session until `drain` is set, and returns within SESSION_DRAIN_S_MAX of that; raises
         StaleEpoch when another worker has taken it over. Cancelling it silences the session at once."""
         ...

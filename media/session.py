@@ -28,13 +28,13 @@ from domain.ids import EventId, ParticipantId, WorkerId, conversation_stream, uu
 from domain.mind.emotion import Emotion
 from domain.mind.gate import Gate
 from domain.mind.persona import PublishedPersona
-from domain.ports import Drained, Fact, FactKind, Offer, SessionSpec
+from domain.ports import Drain, Drained, Fact, FactKind, Offer, SessionSpec
 from domain.speech import VOICES, VoiceName
 from domain.text import storable
 from media.brain import Brain
 from media.clock import MediaClock
 from media.dialogue import Dialogue
-from media.errors import AnotherParticipant, TooManyOffers
+from media.errors import AnotherParticipant, MediaError, NoSession, TooManyOffers
 from media.hearing.ear import Ear
 from media.page import Page
 from media.parts import Parts
@@ -94,7 +94,8 @@ class Session:
         self._connections = spec.state.connections
         self._tasks: asyncio.TaskGroup | None = None
         self._full = asyncio.Event()
-        self._left = False
+        # Nobody is carried any more: the participant left, or another session goes on.
+        self._left = self._handed_over = False
         self._frames: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(FRAMES_HEARD_MAX)
         self._frames_lost = 0
         self._downsampler = Downsampler()
@@ -113,7 +114,7 @@ class Session:
         self._recorder = self._make_recorder()
 
     # --- life ----------------------------------------------------------------------------------------
-    async def run(self, drain: asyncio.Event) -> Drained:
+    async def run(self, drain: Drain) -> Drained:
         """Until `drain` is set. Raises what the store refuses: a session that lost its ownership is silent
         at once and writes nothing more."""
         try:
@@ -127,7 +128,7 @@ class Session:
                     tasks.create_task(self._guard_backlog()),
                 ]
                 await drain.wait()
-                drained = await self._drain()
+                drained = await self._drain(handed_over=drain.handed_over)
                 for task in background:
                     task.cancel()
         except* StoreError as refused:
@@ -141,8 +142,7 @@ class Session:
 
     async def offer(self, offer: Offer) -> str:
         """Answers an offer of the participant; an older connection gives way when this one stands."""
-        if self._tasks is None or self._left:
-            raise AnotherParticipant("the conversation is over")
+        self._check_open()
         if self._participant_id not in (None, offer.participant_id):
             raise AnotherParticipant("another participant holds this conversation; only one can")
         if len(self._peers) >= PEERS_MAX:
@@ -154,16 +154,26 @@ class Session:
         sending = Sending(PersonaAudio(lambda: self._frame_for(number)), video)
         peer = Peer(self, sending, number, ice_servers=self._parts.ice_servers)
         answer = await peer.answer(offer.sdp)
-        if self._tasks is None or self._left:
+        try:
+            self._check_open()
+        except MediaError:
             await peer.shut()
-            raise AnotherParticipant("the conversation is over")
+            raise
         self._peers.append(peer)
         self._pictures[number] = pictures
         self._start(peer.run())
         return answer
 
+    def _check_open(self) -> None:
+        if self._handed_over:
+            raise NoSession("another session carries the conversation on")
+        if self._tasks is None or self._left:
+            raise AnotherParticipant("the conversation is over")
+
     def leave(self, participant_id: ParticipantId) -> None:
         """The participant hung up."""
+        if self._handed_over:
+            raise NoSession("another session carries the conversation on")
         if participant_id != self._participant_id:
             raise AnotherParticipant("only the participant of this conversation can hang up")
         self._hang_up()
@@ -187,9 +197,20 @@ class Session:
             peer.close("closed")
         return cause
 
-    async def _drain(self) -> Drained:
+    def _hand_over(self) -> None:
+        """Nobody has left: the page is not told of an end, and connects again to whoever goes on."""
+        self._left = self._handed_over = True
+        self._dialogue.silence("connection_lost")
+        self._dialogue.close()
+        for peer in self._peers:
+            peer.close("closed")
+
+    async def _drain(self, *, handed_over: bool) -> Drained:
         if not self._left:
-            self._part("ended", None)
+            if handed_over:
+                self._hand_over()
+            else:
+                self._part("ended", None)
         gaps = await self._stop_recording()
         try:
             version = await asyncio.wait_for(self._scribe.flush(), FLUSH_S_MAX)

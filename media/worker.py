@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from domain.ids import ConversationId, ParticipantId, WorkerId
-from domain.ports import Drained, Fact, Offer, SessionSpec
+from domain.ports import Drain, Drained, Fact, Offer, SessionSpec
 from media.errors import NoPlace, NoSession
 from media.parts import Parts
 from media.session import Session
@@ -49,9 +49,7 @@ class MediaWorker:
         self._claims[conversation_id] = asyncio.get_running_loop().time() + CLAIM_S_MAX
         return True
 
-    async def run(
-        self, spec: SessionSpec, *, drain: asyncio.Event, report: Callable[[Fact], None]
-    ) -> Drained:
+    async def run(self, spec: SessionSpec, *, drain: Drain, report: Callable[[Fact], None]) -> Drained:
         """As the port says. Raises NoPlace when every place is taken or kept for others."""
         requested = spec.state.requested
         if requested is None:

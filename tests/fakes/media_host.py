@@ -13,7 +13,7 @@ from domain.events.catalogue import EndReason, MediaConnected
 from domain.events.envelope import Actor, ActorKind, NewEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, EventId, ParticipantId, WorkerId, conversation_stream
-from domain.ports import Drained, EventStore, Fact, FactKind, SessionSpec
+from domain.ports import Drain, Drained, EventStore, Fact, FactKind, SessionSpec
 
 
 @dataclass
@@ -22,7 +22,7 @@ class FakeSession:
 
     spec: SessionSpec
     report: Callable[[Fact], None]
-    drain: asyncio.Event
+    drain: Drain
     over: asyncio.Event = field(default_factory=asyncio.Event)
     fail_with: VivavoceError | None = None
     silenced: bool = False
@@ -51,9 +51,7 @@ class FakeMediaHost:
         self._claims.add(conversation_id)
         return True
 
-    async def run(
-        self, spec: SessionSpec, *, drain: asyncio.Event, report: Callable[[Fact], None]
-    ) -> Drained:
+    async def run(self, spec: SessionSpec, *, drain: Drain, report: Callable[[Fact], None]) -> Drained:
         session = FakeSession(spec, report, drain)
         self.sessions.append(session)
         self._claims.discard(spec.conversation_id)

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from temporalio.activity import ActivityCancellationDetails
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -69,6 +70,29 @@ async def test_the_first_cancellation_drains_and_the_result_still_comes(
     assert session.drained
     assert running.result().outcome is SessionOutcome.DRAINED
     assert running.result().report == DrainReport(last_version=1)
+
+
+@pytest.mark.parametrize(
+    ("details", "handed_over"),
+    [
+        (ActivityCancellationDetails(cancel_requested=True), False),
+        (ActivityCancellationDetails(not_found=True), True),
+    ],
+)
+async def test_a_session_that_temporal_knows_no_more_is_handed_over(
+    world: World,
+    host: FakeMediaHost,
+    unreachable: Client,
+    details: ActivityCancellationDetails,
+    handed_over: bool,
+) -> None:
+    run = Run(world, host, unreachable)
+    async with asyncio.TaskGroup() as tasks:
+        _, session = await run.begin(tasks)
+        run.environment.cancel(details)
+
+    assert session.drained
+    assert session.drain.handed_over is handed_over
 
 
 async def test_a_worker_that_stops_drains_and_says_why(

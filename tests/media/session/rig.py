@@ -41,6 +41,7 @@ from domain.mind.prompt import Prompt
 from domain.ports import (
     Answerer,
     Appended,
+    Drain,
     Drained,
     EventStore,
     Expected,
@@ -312,7 +313,7 @@ class Call:
     participant_id: ParticipantId
     answerer: ScriptedAnswerer
     facts: list[Fact]
-    drain: asyncio.Event
+    drain: Drain
     session: asyncio.Task[Drained]
 
     async def join(self, caller: Caller | None = None) -> None:
@@ -406,7 +407,7 @@ async def live_call(
     )
     conversation_id = ConversationId(uuid4())
     spec = await assigned_call(store, (tenant_id, conversation_id), requested, worker)
-    drain, facts, caller = asyncio.Event(), list[Fact](), Caller()
+    drain, facts, caller = Drain(), list[Fact](), Caller()
     drawing = asyncio.ensure_future(studio.run())
 
     def report(fact: Fact) -> None:

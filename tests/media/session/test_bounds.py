@@ -28,7 +28,7 @@ from domain.events.envelope import RecordedEvent
 from domain.events.payload import Payload
 from domain.ids import ConversationId, TenantId
 from domain.mind.prompt import Prompt
-from domain.ports import EventStore, FactKind, Offer, Retrieval
+from domain.ports import Drain, EventStore, FactKind, Offer, Retrieval
 from media import brain as brain_module
 from media import peer as peer_module
 from media import scribe as scribe_module
@@ -313,12 +313,12 @@ async def test_a_session_whose_claim_has_passed_finds_its_place_taken_and_is_ref
         other = ConversationId(uuid4())
         assert call.worker.claim(other)
         with pytest.raises(NoPlace, match="at most 2 sessions"):
-            await call.worker.run(spec, drain=asyncio.Event(), report=lambda _fact: None)
+            await call.worker.run(spec, drain=Drain(), report=lambda _fact: None)
 
         # Then only the first is carried; and when the place is free again, so is the second
         assert call.worker.sessions == 1
         await asyncio.sleep(0.25)
-        drain = asyncio.Event()
+        drain = Drain()
         drain.set()
         assert (await call.worker.run(spec, drain=drain, report=lambda _fact: None)).gaps == ()
 
