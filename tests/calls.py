@@ -60,7 +60,7 @@ def running_stack(**settings: object) -> Iterator[RunningStack]:
         pytest.skip(str(error))
     with (
         tempfile.TemporaryDirectory(prefix="vivavoce-test-") as folder,
-        stack(Path(folder) / "data", free_port(), **settings) as (process, link),
+        stack(Path(folder) / "data", free_port(), (), **settings) as (process, link),
     ):
         yield RunningStack(process, Path(folder) / "data", link)
         process.terminate()

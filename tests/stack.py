@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,14 +66,16 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 
 @contextmanager
-def stack(folder: Path, port: int, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`vivavoce up`, and the link that it prints. Settings are those of `ops/settings.py`. All that it prints
-    is in the file `output_of` names, and is shown when it ends."""
+def stack(
+    folder: Path, port: int, inside: Sequence[str] = (), **settings: object
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`vivavoce up`, and the link that it prints. Settings are those of `ops/settings.py`; `inside` is a
+    command that runs it. All that it prints is in the file `output_of` names, and is shown when it ends."""
     output = output_of(folder)
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("w") as sink:
         process = subprocess.Popen(
-            vivavoce("up", "--data", str(folder), "--port", str(port)),
+            [*inside, *vivavoce("up", "--data", str(folder), "--port", str(port))],
             cwd=ROOT,
             stdout=sink,
             stderr=subprocess.STDOUT,
