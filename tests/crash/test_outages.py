@@ -1,5 +1,5 @@
-"""Calls on the real stack whose database goes away, and whose workflow becomes another run again and again:
-the caller sees a face that moves, and hears nothing that is not on the record."""
+"""Calls on the real stack whose database or Temporal goes away, and whose workflow becomes another run again
+and again: the caller sees a face that moves, and hears nothing that is not on the record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import asyncio
 import base64
 import itertools
 import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,18 +17,23 @@ from temporalio.client import Client
 
 from domain.ports import Fact, FactKind
 from ops.devstack.postgres import EmbeddedPostgres
-from tests.calls import BRIEF, Say, recordings, running_stack
+from tests.calls import BRIEF, Say, held_back, recordings, running_stack
 from tests.crash.caller import Caller, calling
 from tests.crash.records import assert_one_fate_each, assert_one_session, runs_of
-from tests.stack import RunningStack, payloads
+from tests.stack import RunningStack, finished, payloads, until
 from tests.temporal_fixtures import eventually
 from workflows.codec import encrypted_data_converter
-from workflows.contracts import SIGNAL_FACTS, MediaFacts
+from workflows.contracts import HEARTBEAT_TIMEOUT, SIGNAL_FACTS, MediaFacts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 MESSAGES_MAX = 20
 RUNS = 4
+# Longer than a session may be unheard of.
+LONG_S = HEARTBEAT_TIMEOUT.total_seconds() + 5
+# Of a call that stays in its session, and of one whose participant comes back to another, on a machine that
+# starts a server meanwhile.
+FREEZE_MS, BACK_WITHIN_MS = 2_000, 30_000
 AWAY_S = 3.0
 ANSWERED_WITHIN_S = 30.0
 # The aim is 120 ms, on a machine that does nothing else. This is what one meets that does other work beside,
@@ -136,3 +143,46 @@ async def send_messages(running: RunningStack, caller: Caller) -> None:
             return await runs_of(running, caller.conversation_id) >= wanted
 
         await eventually(continued)
+
+
+@pytest.mark.parametrize("away_s", [0.0, LONG_S], ids=["back at once", "away for longer"])
+def test_a_call_outlives_temporal(running: RunningStack, say: Say, tmp_path: Path, away_s: float) -> None:
+    # Given a call in which the persona answers the first of two questions
+    brief = tmp_path / "persona.yaml"
+    brief.write_text(BRIEF)
+    first = say("first", "How long do I have to report a burst pipe?")
+    second = say("second", "What about complaints?")
+    call = running.call("--persona", str(brief), "--audio", str(first), "--audio", str(second))
+    conversation = running.until_event("utterance.transcribed")
+
+    # When Temporal is killed, and started again at once or later than a session is waited for
+    before = restarts_of(running, "temporal")
+    with held_back(running.process):
+        running.kill("temporal")
+        time.sleep(away_s)
+    until(lambda: restarts_of(running, "temporal") > before, within_s=90)
+
+    # Then both questions were answered to the end, and the participant stayed until they hung up
+    shown = finished(call)
+    assert shown["conversation_id"] == conversation
+    played = " ".join(row["played_text"] for row in shown["transcript"] if row["role"] == "persona")
+    assert "ruined" in played
+    assert "ombudsman" in shown["transcript"][-1]["played_text"]
+    events = running.events(conversation)
+    assert len(payloads(events, "participant.joined")) == 1
+    assert [p["reason"] for p in payloads(events, "participant.left")] == ["hung_up"]
+    assert_one_fate_each(events)
+    # And it went on in its session, or, where that had been unheard of for too long, came back to the next
+    sessions, gap_ms = len(payloads(events, "media.assigned")), shown["video"]["longest_gap_ms"]
+    print(f"{sessions} sessions, longest gap between pictures {gap_ms} ms")  # noqa: T201 - for people
+    assert sessions == 2 if away_s else sessions <= 2
+    assert [p["reason"] for p in payloads(events, "media.lost")] == ["heartbeat_timeout"] * (sessions - 1)
+    assert gap_ms < (FREEZE_MS if sessions == 1 else BACK_WITHIN_MS)
+    # And the record is sealed: whole, but for a session that could no longer tell that it had written all
+    (sealed,) = payloads(events, "conversation.sealed")
+    capture = "complete" if sessions == 1 else "incomplete"
+    assert (sealed["capture"], sealed["count"]) == (capture, len(events) - 1)
+
+
+def restarts_of(running: RunningStack, name: str) -> int:
+    return next(int(each["restarts"]) for each in running.ask("status")["processes"] if each["name"] == name)
