@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.async_api import Page, async_playwright
 
-from tests.e2e.call.page_log import WATCH, Shown, shown_by
+from tests.e2e.call.page_log import WATCH, Shown, Turn, shown_by
 from tests.e2e.chromium import MICROPHONE_ALLOWED, QUIET, chromium_path
 from tests.stack import RunningStack
 
@@ -54,7 +54,15 @@ LOUD, LOUD_WITHIN_MS = 0.05, 5_000
 # What the page's own rules on scripts let a test wait for: a promise of a script that was there before.
 SPEAKS = "(times) => window.when(() => window.spoke() >= times)"
 CUT_OFF = "() => window.when(() => window.cut())"
-TRANSCRIPT = '[...document.querySelectorAll(".record .transcript > *")].map((row) => row.textContent)'
+# One for each turn of the record: whose it is, what was said, what was not, and what is noted beside it.
+TRANSCRIPT = """
+() => [...document.querySelectorAll(".record .transcript > *")].map((row) => {
+  const texts = (selector) => [...row.querySelectorAll(selector)].map((found) => found.textContent);
+  const said = [...row.querySelector("p").childNodes].filter((found) => found.nodeType === Node.TEXT_NODE);
+  const words = said.map((found) => found.textContent).join(" ").split(/\\s+/).filter(Boolean);
+  return [row.dataset.role, words.join(" "), texts("s"), texts(".cut")];
+})
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class BrowserCall:
     microphone: Microphone
     conversation_id: str
     shown: Shown
-    written: list[str]
+    written: list[Turn]
     received: dict[str, Any]
     loudness: float
     errors: list[str]
@@ -118,7 +126,7 @@ async def call_in_chromium(
             microphone,
             conversation_id,
             await shown_by(page),
-            await page.evaluate(TRANSCRIPT),
+            [Turn(*row) for row in await page.evaluate(TRANSCRIPT)],
             received,
             loudness,
             errors,

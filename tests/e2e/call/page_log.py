@@ -75,6 +75,17 @@ class Shown:
         return self.captions[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What stands on the page after the call: adjacent lines of one side. `notes` stand behind lines that
+    were typed, and behind what was not spoken."""
+
+    role: str
+    said: str
+    unsaid: list[str]
+    notes: list[str]
+
+
 async def shown_by(page: Page) -> Shown:
     entries = await page.evaluate("window.shown")
     states = [entry[1] for entry in entries if entry[0] == "state"]
@@ -100,6 +111,11 @@ def states_of(events: Sequence[dict[str, Any]]) -> list[str]:
             case "floor.changed", {"reason": "end_of_turn"}:
                 states.append("thinking")
                 answering = True
+            case "sentence.interrupted", _:
+                # With the rest of its reply, of which the record says so later.
+                answering = False
+            case "reply.generated", {"finish": "cancelled"}:
+                pass
             case "reply.generated", _:
                 answering = False
             case "floor.changed", {"state": "persona" | "overlap"}:
@@ -132,6 +148,33 @@ def captions_of(events: Sequence[dict[str, Any]]) -> list[Line]:
             if played:
                 lines.append(Line("persona", played, cut))
     return lines
+
+
+def turns_of(events: Sequence[dict[str, Any]]) -> list[Turn]:
+    """What the page should tell after the call: all that was said, and of the persona also what was not."""
+    played = {
+        event["payload"]["sentence_id"]: event["payload"]["played_text"]
+        for event in events
+        if event["type"] == "sentence.interrupted"
+    }
+    turns: list[Turn] = []
+    for event in events:
+        said, unsaid, notes = event["payload"].get("text", ""), [], []
+        match event["type"]:
+            case "utterance.transcribed":
+                role, notes = "user", ["(typed)"] * (event["payload"]["source"] == "text")
+            case "sentence.committed":
+                role, whole = "persona", said
+                said = played.get(event["payload"]["sentence_id"], whole)
+                unsaid = [whole.removeprefix(said).strip()] if said != whole else []
+                notes = ["(not spoken)"] * len(unsaid)
+            case _:
+                continue
+        if not turns or turns[-1].role != role:
+            turns.append(Turn(role, "", [], []))
+        last = turns[-1]
+        turns[-1] = Turn(role, f"{last.said} {said}".strip(), last.unsaid + unsaid, last.notes + notes)
+    return turns
 
 
 def assert_nothing_else_was_shown(shown: Shown, events: Sequence[dict[str, Any]]) -> None:
