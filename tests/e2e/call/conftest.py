@@ -18,7 +18,7 @@ VOICE = PERSON if JFK.exists() else SYNTHESISER
 LAST_CLAUSE_S = 8.0
 # Words that stand in no program, so that wherever they are found, this call has left them there. What is made
 # of the spoken ones is up to the recogniser; what was typed is exact.
-SPOKEN = "My name is Winterbottom and I have pneumonia. How do I make a complaint?"
+SPOKEN = "How do I make a complaint about Doctor Winterbottom?"
 TYPED = (
     "I am Araminta Quillfeather, policy 7740291836, with polymyositis. "
     "How long do I have to report a burst pipe?"
