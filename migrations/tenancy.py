@@ -5,6 +5,7 @@ from __future__ import annotations
 # Named here once more than in ops.bootstrap, since a released step keeps the names it was written with.
 APP_ROLE = "vivavoce_app"
 GATE_ROLE = "vivavoce_gate"
+SEQUENCER_ROLE = "vivavoce_sequencer"
 
 # An address that sets no tenant, or sets it to nothing, compares with null and sees no row.
 CURRENT_TENANT = "nullif(current_setting('app.tenant', true), '')::uuid"

@@ -6,7 +6,7 @@ that may create roles and databases); the address that comes back is the applica
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from activities.store.engine import CONNECT_TIMEOUT_S, asyncpg_url
 from activities.store.failures import store_failures
 from domain.errors import InvalidInput
 from domain.ids import TenantId
-from ops.roles import APP_ROLE, DATABASE, GATE_ROLE, OWNER_ROLE
+from ops.roles import APP_ROLE, DATABASE, GATE_ROLE, OWNER_ROLE, SEQUENCER_ROLE
 
 # Two that migrate at once take turns. The number is arbitrary and the same in every release.
 MIGRATION_LOCK = 7_215_118_301
@@ -49,9 +49,11 @@ class DatabaseIsNotOurs(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Of one prepared database. `app_url` is for the processes, `admin_url` for bootstrap and backups."""
+    """Of one prepared database. `app_url` is for the processes, `sequencer_url` for the sequencer alone,
+    `admin_url` for bootstrap and backups."""
 
     app_url: str
+    sequencer_url: str
     admin_url: str
 
 
@@ -60,11 +62,12 @@ async def prepare_database(
     *,
     database: str = DATABASE,
     app_password: str | None = None,
+    sequencer_password: str | None = None,
     wait_s: float = MIGRATION_WAIT_S,
 ) -> Addresses:
     """Creates what is missing and migrates to the newest revision.
 
-    `app_password` is for servers that ask for one; the embedded server trusts its own socket. Another that
+    The passwords are for servers that ask for one; the embedded server trusts its own socket. Another that
     prepares a database of this server is waited for, `wait_s` at most.
     Raises StoreUnavailable, DatabaseIsNewer or DatabaseIsNotOurs.
     """
@@ -73,13 +76,15 @@ async def prepare_database(
     async with _connection(maintenance, isolation_level="AUTOCOMMIT") as admin:
         await admin.execute(text(f"set lock_timeout = {int(wait_s * 1000)}"))
         await admin.execute(text("select pg_advisory_lock(:number)"), {"number": MIGRATION_LOCK})
-        await _create_roles(admin, app_password)
+        await _create_roles(admin, {APP_ROLE: app_password, SEQUENCER_ROLE: sequencer_password})
         await _create_database(admin, database)
         async with _connection(target) as connection:
-            await _migrate(connection)
+            await _migrate(connection, database)
     app = target.set(username=APP_ROLE, password=app_password)
+    sequencer = target.set(username=SEQUENCER_ROLE, password=sequencer_password)
     return Addresses(
         app_url=app.render_as_string(hide_password=False),
+        sequencer_url=sequencer.render_as_string(hide_password=False),
         admin_url=target.render_as_string(hide_password=False),
     )
 
@@ -123,16 +128,19 @@ async def _connection(
         await engine.dispose()
 
 
-async def _create_roles(admin: AsyncConnection, app_password: str | None) -> None:
-    for role, login in ((OWNER_ROLE, "nologin"), (GATE_ROLE, "nologin"), (APP_ROLE, "login")):
+async def _create_roles(admin: AsyncConnection, passwords: Mapping[str, str | None]) -> None:
+    """`passwords` are of the roles that log in."""
+    for role in (OWNER_ROLE, GATE_ROLE, *passwords):
         found = await admin.scalar(text("select 1 from pg_roles where rolname = :role"), {"role": role})
         if found is None:
-            await admin.execute(text(f"create role {role} {login}"))
-    if app_password is not None:
+            await admin.execute(text(f"create role {role} {'login' if role in passwords else 'nologin'}"))
+    for role, password in passwords.items():
+        if password is None:
+            continue
         # A role's password cannot be bound as a parameter; the server itself quotes it.
         statement = await admin.scalar(
             text("select format('alter role %I password %L', cast(:role as text), cast(:password as text))"),
-            {"role": APP_ROLE, "password": app_password},
+            {"role": role, "password": password},
         )
         await admin.exec_driver_sql(str(statement))
     # The owner hands the gate's functions over to it, which takes membership.
@@ -150,7 +158,6 @@ async def _create_database(admin: AsyncConnection, database: str) -> None:
         name = await admin.scalar(text("select quote_ident(:database)"), {"database": database})
         await admin.exec_driver_sql(f"create database {name} owner {OWNER_ROLE}")
         await admin.exec_driver_sql(f"revoke all on database {name} from public")
-        await admin.exec_driver_sql(f"grant connect on database {name} to {APP_ROLE}")
     elif owner != OWNER_ROLE:
         raise DatabaseIsNotOurs(
             f"the database {database} belongs to the role {owner}:"
@@ -158,11 +165,13 @@ async def _create_database(admin: AsyncConnection, database: str) -> None:
         )
 
 
-async def _migrate(connection: AsyncConnection) -> None:
+async def _migrate(connection: AsyncConnection, database: str) -> None:
     # Asks for an administrator; what follows is done as the owner, so that the owner owns it.
     await connection.execute(text("create extension if not exists vector schema public"))
     await connection.commit()
     await connection.execute(text(f"set role {OWNER_ROLE}"))
+    name = await connection.scalar(text("select quote_ident(:database)"), {"database": database})
+    await connection.exec_driver_sql(f"grant connect on database {name} to {APP_ROLE}, {SEQUENCER_ROLE}")
     await connection.commit()
     await connection.run_sync(_upgrade)
 

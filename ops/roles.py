@@ -6,7 +6,9 @@ from __future__ import annotations
 DATABASE = "vivavoce"
 # Owns the tables and runs the migrations; nobody logs in as it.
 OWNER_ROLE = "vivavoce_owner"
-# What every process connects as.
+# What every process but the sequencer connects as.
 APP_ROLE = "vivavoce_app"
 # Owns the few functions that look across tenants; nobody logs in as it.
 GATE_ROLE = "vivavoce_gate"
+# What the sequencer connects as: it reads the headers of events, and gives them their positions.
+SEQUENCER_ROLE = "vivavoce_sequencer"

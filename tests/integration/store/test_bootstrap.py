@@ -24,7 +24,7 @@ from ops.bootstrap import (
     prepare_database,
 )
 from ops.devstack.postgres import EmbeddedPostgres
-from ops.roles import APP_ROLE, GATE_ROLE, OWNER_ROLE
+from ops.roles import APP_ROLE, GATE_ROLE, OWNER_ROLE, SEQUENCER_ROLE
 
 
 def a_name() -> str:
@@ -85,7 +85,7 @@ async def test_everything_belongs_to_the_owner_and_nobody_can_log_in_as_it(admin
             row.rolname: row
             for row in await connection.execute(
                 text("select * from pg_roles where rolname = any (:names)"),
-                {"names": [OWNER_ROLE, APP_ROLE, GATE_ROLE]},
+                {"names": [OWNER_ROLE, APP_ROLE, GATE_ROLE, SEQUENCER_ROLE]},
             )
         }
         definers = {
@@ -103,10 +103,15 @@ async def test_everything_belongs_to_the_owner_and_nobody_can_log_in_as_it(admin
         OWNER_ROLE: False,
         GATE_ROLE: False,
         APP_ROLE: True,
+        SEQUENCER_ROLE: True,
     }
     assert not any(role.rolsuper or role.rolbypassrls or role.rolcreaterole for role in roles.values())
     assert definers == dict.fromkeys(
-        ("authenticate", "find_join_token", "find_resume_credential", "unsealed_conversations"), GATE_ROLE
+        (
+            *("authenticate", "find_join_token", "find_resume_credential", "unsealed_conversations"),
+            *("log_size", "log_places"),
+        ),
+        GATE_ROLE,
     )
 
 
@@ -151,16 +156,23 @@ async def test_an_administrator_that_is_no_superuser_prepares_a_database_that_ha
     await engine.dispose()
 
 
-async def test_a_password_is_set_for_servers_that_ask_for_one(
+async def test_passwords_are_set_for_servers_that_ask_for_them(
     postgres: EmbeddedPostgres, admin: AsyncEngine
 ) -> None:
+    words = {APP_ROLE: "it's a 'secret' \\ %word", SEQUENCER_ROLE: "an'other"}
+
     addresses = await prepare_database(
-        postgres.superuser_url, database=a_name(), app_password="it's a 'secret' \\ %word"
+        postgres.superuser_url,
+        database=a_name(),
+        app_password=words[APP_ROLE],
+        sequencer_password=words[SEQUENCER_ROLE],
     )
 
-    assert make_url(addresses.app_url).password == "it's a 'secret' \\ %word"
+    urls = {APP_ROLE: make_url(addresses.app_url), SEQUENCER_ROLE: make_url(addresses.sequencer_url)}
+    assert {role: url.username for role, url in urls.items()} == {role: role for role in words}
+    assert {role: url.password for role, url in urls.items()} == words
     async with admin.connect() as connection:
-        stored = await connection.scalar(
-            text("select rolpassword from pg_authid where rolname = :role"), {"role": APP_ROLE}
+        stored = await connection.scalars(
+            text("select rolpassword from pg_authid where rolname = any (:roles)"), {"roles": list(words)}
         )
-    assert str(stored).startswith("SCRAM-SHA-256$")
+        assert [str(each).startswith("SCRAM-SHA-256$") for each in stored] == [True, True]
