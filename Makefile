@@ -37,7 +37,9 @@ check: install-dev ## style, types and import contracts
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-soak: install ## latency over many turns; TURNS=N
+soak: install-dev ## tests that take minutes, and latency over many turns; TURNS=N
+	@$(VIVAVOCE) models fetch
+	@.venv/bin/python -m pytest -m soak
 	@$(VIVAVOCE) bench call --turns $(TURNS)
 
 lock: ## resolves pyproject.toml into the two lock files (needs uv)

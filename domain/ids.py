@@ -17,6 +17,8 @@ UtteranceId = NewType("UtteranceId", UUID)
 SentenceId = NewType("SentenceId", UUID)
 ReplyId = NewType("ReplyId", UUID)
 StreamId = NewType("StreamId", str)
+# Where an event stands in the order of all: dense, from 1.
+Position = NewType("Position", int)
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62

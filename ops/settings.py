@@ -20,7 +20,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VIVAVOCE_", frozen=True, extra="ignore")
 
-    # The application role's own address: no superuser, no BYPASSRLS, owner of nothing.
+    # The application role's own address, or for the sequencer that of its role: no superuser, no BYPASSRLS,
+    # owner of nothing.
     database_url: SecretStr
     temporal_address: str
     temporal_namespace: str = "default"

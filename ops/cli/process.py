@@ -43,6 +43,14 @@ def media() -> None:
     _run(module.run)
 
 
+@app.command()
+def sequencer() -> None:
+    """Gives events their places in the order of all; of several, one leads."""
+    from ops.processes import sequencer as module
+
+    _run(module.run)
+
+
 def _run(process: Callable[[Settings], Coroutine[None, None, None]]) -> None:
     """To its end. What goes wrong without a name of ours is logged by type and place, and never in its own
     words, which may be somebody's."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 
 import migrations
 from activities.store.revision import revision_of
 from domain.errors import StoreUnavailable, Unavailable
-from ops.processes.temporal_client import connect
 from ops.settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 log = structlog.get_logger()
 
@@ -52,7 +53,16 @@ async def backed(settings: Settings, engine: AsyncEngine, stop: asyncio.Event) -
     return await _unless_stopped(_both(settings, engine), stop)
 
 
+async def prepared(settings: Settings, engine: AsyncEngine, stop: asyncio.Event) -> bool:
+    """The database alone, for a process without workflows. False when `stop` was set first; raises alike."""
+    await _unless_stopped(_until_prepared(engine, within_s=settings.start_wait_s), stop)
+    return not stop.is_set()
+
+
 async def _both(settings: Settings, engine: AsyncEngine) -> Client:
+    # Not every process has to do with workflows, and what they need takes a second to load.
+    from ops.processes.temporal_client import connect  # noqa: PLC0415
+
     await _until_prepared(engine, within_s=settings.start_wait_s)
     return await connect(settings, within_s=max(settings.start_wait_s, PAUSE_S))
 

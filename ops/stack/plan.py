@@ -6,14 +6,14 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from ops.cli.errors import Stop
 from ops.devstack.postgres import EmbeddedPostgres
 from ops.devstack.temporal import free_port, temporal_command, temporal_is_ready
-from ops.roles import APP_ROLE, DATABASE
+from ops.roles import APP_ROLE, DATABASE, SEQUENCER_ROLE
 from ops.stack.child import ChildSpec, Probe, Task
 from ops.stack.environment import PREPARED_WITHIN_S, Addresses, Secrets, settings_environment
 from ops.stack.folder import DataFolder
@@ -66,6 +66,7 @@ class Plan:
                 self._postgres,
                 self._temporal,
                 self._preparation,
+                self._sequencer,
                 self._workflows,
                 self._media,
                 self._api,
@@ -102,6 +103,18 @@ class Plan:
             (sys.executable, "-m", "ops.stack.preparation", str(self.folder.root), str(self.models_dir)),
             self.environment,
             PREPARED_WITHIN_S,
+        )
+
+    def _sequencer(self) -> ChildSpec:
+        url = EmbeddedPostgres(self.folder.postgres).url(user=SEQUENCER_ROLE, database=DATABASE)
+
+        async def ready() -> bool:
+            from ops.stack.probes import some_sequencer_leads  # noqa: PLC0415
+
+            return await some_sequencer_leads(url)
+
+        return replace(
+            self._process("sequencer", ready), environment={**self.environment, "VIVAVOCE_DATABASE_URL": url}
         )
 
     def _workflows(self) -> ChildSpec:

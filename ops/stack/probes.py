@@ -8,12 +8,16 @@ from datetime import timedelta
 from http import HTTPStatus
 
 import httpx
+from sqlalchemy.exc import DBAPIError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.store.engine import create_engine
+from activities.store.sequencer import has_leader
+from domain.errors import StoreUnavailable
 from ops.devstack.temporal import NAMESPACE
 from workflows.contracts import WORKFLOW_QUEUE
 
@@ -45,3 +49,16 @@ async def has_poller(address: str) -> bool:
     except (RPCError, RuntimeError, TimeoutError):
         return False
     return len(answer.pollers) > 0
+
+
+async def some_sequencer_leads(url: str) -> bool:
+    """Whether events get their places. `url` is the sequencer role's address."""
+    engine = create_engine(url, application_name="vivavoce up", connections_max=1)
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return await has_leader(engine)
+    except (StoreUnavailable, DBAPIError, TimeoutError):
+        # Not there, or not prepared yet.
+        return False
+    finally:
+        await engine.dispose()

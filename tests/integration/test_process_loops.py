@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from activities.store.engine import CONNECT_TIMEOUT_S
 from domain.errors import StoreUnavailable
 from ops.logs import configure_logs
-from ops.processes import api, media_worker, workflow_worker
+from ops.processes import api, media_worker, sequencer, workflow_worker
 from ops.settings import Settings
 
 FAILED_S_MAX = CONNECT_TIMEOUT_S + 5
@@ -31,7 +31,9 @@ def logs_as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "run", [api.run, workflow_worker.run, media_worker.run], ids=["api", "workflows", "media"]
+    "run",
+    [api.run, workflow_worker.run, media_worker.run, sequencer.run],
+    ids=["api", "workflows", "media", "sequencer"],
 )
 async def test_a_process_tells_what_nobody_caught_by_type(
     run: Callable[[Settings], Awaitable[None]], capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -77,7 +77,7 @@ def test_the_stack_starts_comes_back_and_leaves_nothing(tmp_path: Path) -> None:
             status = document("status", *data)
             assert status["ready"] is True
             names = {each["name"] for each in status["processes"]}
-            assert names == {"postgres", "temporal", "workflows", "media", "api"}
+            assert names == {"postgres", "temporal", "sequencer", "workflows", "media", "api"}
 
             second = command("up", *data, "--port", str(port))
             assert second.returncode == 2
