@@ -68,9 +68,9 @@ async def measure_appends(store: EventStore, *, appends: int = 1000, writers: in
         appends=appends,
         events=2 * appends,
         writers=writers,
-        p50_ms=_percentile(each, 50),
-        p95_ms=_percentile(each, 95),
-        p99_ms=_percentile(each, 99),
+        p50_ms=percentile(each, 50),
+        p95_ms=percentile(each, 95),
+        p99_ms=percentile(each, 99),
         max_ms=each[-1],
         appends_per_s=appends / took_s,
     )
@@ -119,6 +119,6 @@ def _verdict_and_sentence() -> list[NewEvent[Payload]]:
     ]
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float:
+def percentile(ordered: Sequence[float], percent: int) -> float:
     """Nearest rank."""
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from activities.store.benchmark import AppendFigures
+    from activities.store.sequencer_benchmark import LagFigures
     from ops.caller.latency import TurnLatency
 
 app = typer.Typer(
@@ -37,6 +38,8 @@ APPENDS_DEFAULT = 2000
 # Connections of the embedded server, less those of a stack that runs beside.
 WRITERS_MAX = 16
 FACE_SECONDS_DEFAULT = 10.0
+SEQUENCER_RATE_DEFAULT = 5000
+SEQUENCER_SECONDS_DEFAULT = 10.0
 
 CALL_METHOD = (
     "An aiortc caller on this machine, in a process of its own, plays speech in real time at 20 ms frames. "
@@ -48,6 +51,11 @@ CALL_METHOD = (
 APPEND_METHOD = (
     "Each append is one round trip of a verdict and the sentence that it allows, from the call to the commit "
     "on disk, in the embedded Postgres; the first ones of a connection are left out."
+)
+SEQUENCER_METHOD = (
+    "From the answer of an append of 50 events, by one of four writers, to the moment at which a reader who "
+    "asks every 5 ms has the position of each event; writers and reader share a process, the sequencer has "
+    "one of its own. The first second is left out. Events get their places in the embedded Postgres."
 )
 FACE_METHOD = (
     "From pose to YUV planes on one thread, per frame and session, with 8 MB of other memory touched between "
@@ -133,6 +141,34 @@ def append(
 
 
 @app.command()
+def sequencer(
+    *,
+    rate: Annotated[int, typer.Option(min=100, max=20_000, help="Events a second.")] = SEQUENCER_RATE_DEFAULT,
+    seconds: Annotated[float, typer.Option(min=1.0, max=600.0, help="How long.")] = SEQUENCER_SECONDS_DEFAULT,
+    data: Data = DATA_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """How long a committed event waits for its place in the order of all."""
+    from activities.store.sequencer_benchmark import WRITERS
+
+    load_before = os.getloadavg()[0]
+    found = with_database(
+        data,
+        lambda engine, _: _lag(engine, data, rate, seconds),
+        title="Sequencing",
+        connections_max=WRITERS + 1,
+    )
+    rows: list[tuple[str, float, str]] = [
+        ("sequencer.lag.p50", found.p50_ms, "ms"),
+        ("sequencer.lag.p99", found.p99_ms, "ms"),
+        ("sequencer.lag.max", found.max_ms, "ms"),
+        ("sequencer.rate", found.rate_per_s, "events/s"),
+        ("sequencer.events", found.events, "events"),
+    ]
+    _emit_rows("sequencer", machine(load_before), SEQUENCER_METHOD, rows, as_json=as_json)
+
+
+@app.command()
 def face(
     *,
     seconds: Annotated[
@@ -156,6 +192,34 @@ async def _appends(engine: AsyncEngine, appends: int, writers: int) -> AppendFig
     from activities.store.event_store import PostgresEventStore
 
     return await measure_appends(PostgresEventStore(engine), appends=appends, writers=writers)
+
+
+async def _lag(engine: AsyncEngine, data: Path, rate: int, seconds: float) -> LagFigures:
+    from activities.store.sequencer_benchmark import measure_lag
+    from ops.stack.sequencing import sequencer_process
+
+    async with sequencer_process(data):
+        return await measure_lag(engine, rate_per_s=rate, seconds=seconds)
+
+
+def _emit_rows(
+    name: str,
+    here: dict[str, JsonValue],
+    method: str,
+    rows: Sequence[tuple[str, float, str]],
+    *,
+    as_json: bool,
+) -> None:
+    """Figures that are compared between runs, each under a name that stays."""
+    if as_json:
+        shown: list[JsonValue] = [
+            {"name": figure, "value": round(value, 3), "unit": unit} for figure, value, unit in rows
+        ]
+        emit_json({"bench": name, "machine": here, "method": method, "rows": shown})
+        return
+    emit_table(("figure", "", ""), [(figure, f"{value:.2f}", unit) for figure, value, unit in rows])
+    say(_machine_line(here))
+    say(method)
 
 
 def _emit(
