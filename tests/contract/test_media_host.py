@@ -16,7 +16,7 @@ from domain.conversation.properties import ConversationProperties
 from domain.conversation.state import fold
 from domain.events.catalogue import ConversationRequested, MediaAssigned
 from domain.ids import ConversationId, TenantId, WorkerId, conversation_stream
-from domain.ports import SESSION_DRAIN_S_MAX, Drained, EventStore, Fact, MediaHost, SessionSpec
+from domain.ports import SESSION_DRAIN_S_MAX, Drain, Drained, EventStore, Fact, MediaHost, SessionSpec
 from media.hearing.threads import HearingThreads
 from media.parts import Parts, Threads
 from media.studio import Studio
@@ -107,7 +107,7 @@ async def test_places_are_kept_for_claims_and_no_more_than_there_are(host: Media
 async def test_a_session_lasts_until_it_is_to_drain_and_says_how_far_it_wrote(
     host: MediaHost, store: InMemoryEventStore
 ) -> None:
-    spec, drain = await assigned(host, store), asyncio.Event()
+    spec, drain = await assigned(host, store), Drain()
     assert host.claim(spec.conversation_id)
     async with asyncio.TaskGroup() as tasks:
         session = tasks.create_task(host.run(spec, drain=drain, report=ignore))
@@ -131,7 +131,7 @@ async def test_a_cancelled_session_ends_at_once_and_gives_its_place_back(
         sessions = []
         for spec in specs:
             assert host.claim(spec.conversation_id)
-            running = host.run(spec, drain=asyncio.Event(), report=ignore)
+            running = host.run(spec, drain=Drain(), report=ignore)
             sessions.append(tasks.create_task(running))
         await asyncio.wait(sessions, timeout=0.3)
         assert not host.claim(another)

@@ -10,7 +10,7 @@ from uuid import UUID
 from activities.store.engine import create_engine
 from activities.store.event_store import PostgresEventStore
 from domain.ids import WorkerId
-from domain.ports import Drained, Fact, FactKind, SessionSpec
+from domain.ports import Drain, Drained, Fact, FactKind, SessionSpec
 from ops.processes.temporal_client import connect
 from ops.settings import Settings
 from tests.fakes.media_host import FakeMediaHost
@@ -18,9 +18,7 @@ from tests.temporal_fixtures import media_process
 
 
 class ConnectingHost(FakeMediaHost):
-    async def run(
-        self, spec: SessionSpec, *, drain: asyncio.Event, report: Callable[[Fact], None]
-    ) -> Drained:
+    async def run(self, spec: SessionSpec, *, drain: Drain, report: Callable[[Fact], None]) -> Drained:
         report(Fact(FactKind.PARTICIPANT_CONNECTED))
         return await super().run(spec, drain=drain, report=report)
 
